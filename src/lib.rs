@@ -1,0 +1,30 @@
+//! Holdfast keeps logs as long as policy says and can prove it.
+//!
+//! ```text
+//! policies ─┐
+//! sources ──┼─> inventory ─> plan ─> pipeline ─> ledger ─> restore · verify · quarantine
+//! ledger ───┘                pure
+//!                                    archive: decode → judge → sort → encode → upload → read back → prepare → commit → clear
+//! ```
+//!
+//! The modules below stand in dependency order: each uses only those above it (`tests/stories/house.rs`
+//! reads the `use` lines and checks). `docs/ARCHITECTURE.md` draws the house; `docs/GLOSSARY.md` fixes the words.
+
+pub mod error;
+pub mod clock;
+pub mod names;
+pub mod settings;
+pub mod storage;
+pub mod policy;
+pub mod record;
+pub mod source;
+pub mod ledger;
+pub mod gate;
+pub mod archive;
+pub mod plan;
+pub mod pipeline;
+pub mod restore;
+pub mod verify;
+pub mod cli;
+
+pub use error::{Error, Kind, Result};
