@@ -1,1 +1,2 @@
-fn main(){}
+//! Parse, log, run, exit code.
+fn main() {}

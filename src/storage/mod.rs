@@ -1,1 +1,5 @@
-//! (to be written)
+//! Stores: opened from URLs, read and written here, deleted from only by `eraser`.
+
+mod store;
+
+pub use store::{Put, Store};

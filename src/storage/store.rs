@@ -1,0 +1,131 @@
+//! A blocking view of one object store.
+//!
+//! The pipeline reads from top to bottom; the wrappers below it (faults, recording) see every call in order.
+//! Nothing here deletes.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use tokio::runtime::Handle;
+use url::Url;
+
+use crate::error::{Error, Kind, Result};
+
+/// How a put treats an object that is already there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// Fails if the key exists.
+    Create,
+    Overwrite,
+}
+
+/// One object store with its URL. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    url: Url,
+    inner: Arc<dyn ObjectStore>,
+    runtime: Handle,
+}
+
+impl Store {
+    pub fn new(url: Url, inner: Arc<dyn ObjectStore>, runtime: Handle) -> Self {
+        Store { url, inner, runtime }
+    }
+
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The asynchronous store itself, for libraries that need it.
+    pub fn inner(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.inner)
+    }
+
+    /// Runs a future to its end. Never call it from inside a future.
+    pub fn wait<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    /// The whole object. `Ok(None)`: there is none.
+    pub fn get(&self, path: &Path) -> Result<Option<Bytes>> {
+        let answer = self.wait(async { self.inner.get(path).await?.bytes().await });
+        self.found("reading", path, answer)
+    }
+
+    /// A range of bytes, only if the object's etag is still `etag` (where one is given). `Ok(None)`: there is no such object.
+    pub fn get_range(&self, path: &Path, range: Range<u64>, etag: Option<&str>) -> Result<Option<Bytes>> {
+        let options = GetOptions { range: Some(range.into()), if_match: etag.map(String::from), ..GetOptions::default() };
+        let answer = self.wait(async { self.inner.get_opts(path, options).await?.bytes().await });
+        self.found("reading", path, answer)
+    }
+
+    /// Size, time and etag. `Ok(None)`: there is none.
+    pub fn head(&self, path: &Path) -> Result<Option<ObjectMeta>> {
+        let answer = self.wait(self.inner.head(path));
+        self.found("looking at", path, answer)
+    }
+
+    /// Everything below `prefix`, sorted by path. A missing folder is empty.
+    pub fn list(&self, prefix: Option<&Path>) -> Result<Vec<ObjectMeta>> {
+        let mut objects: Vec<ObjectMeta> = self
+            .wait(self.inner.list(prefix).try_collect())
+            .map_err(|source| self.failed("listing", prefix.unwrap_or(&Path::default()), source))?;
+        objects.sort_by(|a, b| a.location.cmp(&b.location));
+        Ok(objects)
+    }
+
+    /// Writes the object and, where it errs, looks at the key: stores retry, and may answer `AlreadyExists` to their own
+    /// success (DESIGN §7). `Ok(true)`: these bytes are there now; `Ok(false)`: `Create` found other bytes.
+    pub fn put(&self, path: &Path, bytes: impl Into<Bytes>, mode: Put) -> Result<bool> {
+        let bytes = bytes.into();
+        let mut last = None;
+        for _ in 0..3 {
+            let put_mode = match mode {
+                Put::Create => PutMode::Create,
+                Put::Overwrite => PutMode::Overwrite,
+            };
+            match self.wait(self.inner.put_opts(path, PutPayload::from(bytes.clone()), put_mode.into())) {
+                Ok(_) => return Ok(true),
+                Err(error) => match self.get(path)? {
+                    Some(there) if there == bytes => return Ok(true),
+                    Some(_) if mode == Put::Create => return Ok(false),
+                    _ => last = Some(error),
+                },
+            }
+        }
+        Err(match last {
+            Some(source) => self.failed("writing", path, source),
+            None => Error::new(Kind::Store, format!("writing {}", self.describe(path)), "no answer"),
+        })
+    }
+
+    /// The object's place, for people.
+    pub fn describe(&self, path: &Path) -> String {
+        format!("{}/{path}", self.url.as_str().trim_end_matches('/'))
+    }
+
+    /// An error of this store about `path`.
+    pub fn failed(&self, act: &str, path: &Path, source: object_store::Error) -> Error {
+        Error::from_source(Kind::Store, format!("{act} {}", self.describe(path)), source)
+    }
+
+    fn found<T>(&self, act: &str, path: &Path, answer: object_store::Result<T>) -> Result<Option<T>> {
+        match answer {
+            Ok(value) => Ok(Some(value)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(self.failed(act, path, source)),
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({})", self.url)
+    }
+}
