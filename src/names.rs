@@ -18,12 +18,12 @@ impl TableName {
         TableName { workspace: workspace.into(), table: table.into() }
     }
 
-    /// True if `name` can stand in a path as a workspace or table: letters, digits, `_`, `-`, `.`, and not hidden.
+    /// True if `name` can stand in a path as a workspace or table: ASCII letters, digits, `_`, `-`, `.`, and not hidden.
     pub fn is_valid_part(name: &str) -> bool {
         !name.is_empty()
             && name.len() <= 200
             && !name.starts_with('.')
-            && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
     }
 
     /// Parses `workspace/Table`, or `Table` in workspace `main`.

@@ -1,1 +1,19 @@
-//! (to be written)
+//! The ledger: an append-only, hash-chained record of intents and outcomes; write-ahead log and audit trail (I6).
+
+mod chain;
+mod entry;
+mod lease;
+mod state;
+
+pub use chain::{
+    Append, Chain, Head, NonceSource, ZEROS, attachment_path, damaged, entry_path, fenced, list_entries, parse_entry,
+    read_attachment, read_head, sha256_hex,
+};
+pub use entry::{
+    Armed, AttachmentRef, BatchInput, Body, CommittedTable, Counts, Entry, FORMAT, HoldScope, Kept, ObjectId, ObjectOutcome,
+    PreparedTable, ProofKind, Purpose, QuarantineFile, SealedRef, Segment, Subject, TableDetail,
+};
+pub use lease::{Lease, LocalLease};
+pub use state::{
+    AcceptedPolicy, Batch, Checkpoint, KnownContent, KnownObject, KnownTable, OpenDestroy, Prepared, Quarantined, Stage, State,
+};

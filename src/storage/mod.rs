@@ -1,5 +1,9 @@
-//! Stores: opened from URLs, read and written here, deleted from only by `eraser`.
+//! Stores: opened from URLs, read and written here. Deleting is the gate's (`gate::eraser`).
 
+mod durable;
+mod open;
 mod store;
 
-pub use store::{Put, Store};
+pub use durable::{DiskEvent, DiskObserver, DurableLocal};
+pub use open::{Missing, local_folder, open};
+pub use store::{Put, Store, Upload};

@@ -5,13 +5,15 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use object_store::{GetOptions, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use url::Url;
 
@@ -31,11 +33,30 @@ pub struct Store {
     url: Url,
     inner: Arc<dyn ObjectStore>,
     runtime: Handle,
+    sweep: Option<Sweep>,
 }
+
+/// Removes what killed writes of this store left; gives their number.
+type Sweep = Arc<dyn Fn() -> io::Result<usize> + Send + Sync>;
 
 impl Store {
     pub fn new(url: Url, inner: Arc<dyn ObjectStore>, runtime: Handle) -> Self {
-        Store { url, inner, runtime }
+        Store { url, inner, runtime, sweep: None }
+    }
+
+    /// The same store with a way to sweep its staging area.
+    pub fn with_sweep(mut self, sweep: impl Fn() -> io::Result<usize> + Send + Sync + 'static) -> Self {
+        self.sweep = Some(Arc::new(sweep));
+        self
+    }
+
+    /// Removes what killed writes left in the staging area. Only the holder of the lease may call it.
+    pub fn sweep(&self) -> Result<usize> {
+        match &self.sweep {
+            None => Ok(0),
+            Some(sweep) => sweep()
+                .map_err(|source| Error::from_source(Kind::Store, format!("sweeping the staging area of {}", self.url), source)),
+        }
     }
 
     pub fn url(&self) -> &Url {
@@ -80,6 +101,13 @@ impl Store {
         Ok(objects)
     }
 
+    /// The objects of one folder, not of those below it.
+    pub fn list_folder(&self, prefix: Option<&Path>) -> Result<Vec<ObjectMeta>> {
+        self.wait(self.inner.list_with_delimiter(prefix))
+            .map(|listed| listed.objects)
+            .map_err(|source| self.failed("listing", prefix.unwrap_or(&Path::default()), source))
+    }
+
     /// Writes the object and, where it errs, looks at the key: stores retry, and may answer `AlreadyExists` to their own
     /// success (DESIGN §7). `Ok(true)`: these bytes are there now; `Ok(false)`: `Create` found other bytes.
     pub fn put(&self, path: &Path, bytes: impl Into<Bytes>, mode: Put) -> Result<bool> {
@@ -105,6 +133,14 @@ impl Store {
         })
     }
 
+    /// Starts a streamed write; nothing has the name `path` before [`Upload::finish`].
+    pub fn upload(&self, path: &Path) -> Result<Upload> {
+        let upload = self
+            .wait(self.inner.put_multipart(path))
+            .map_err(|source| self.failed("starting to write", path, source))?;
+        Ok(Upload { store: self.clone(), path: path.clone(), upload, buffer: Vec::new(), written: 0, hasher: Sha256::new() })
+    }
+
     /// The object's place, for people.
     pub fn describe(&self, path: &Path) -> String {
         format!("{}/{path}", self.url.as_str().trim_end_matches('/'))
@@ -121,6 +157,75 @@ impl Store {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(source) => Err(self.failed(act, path, source)),
         }
+    }
+}
+
+/// A streamed write of one object: a [`io::Write`] that counts and hashes its bytes.
+#[derive(Debug)]
+pub struct Upload {
+    store: Store,
+    path: Path,
+    upload: Box<dyn MultipartUpload>,
+    buffer: Vec<u8>,
+    written: u64,
+    hasher: Sha256,
+}
+
+impl Upload {
+    /// Bytes that go to the store at once; S3 wants at least 5 MiB.
+    const PART: usize = 8 << 20;
+
+    fn flush_part(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let part = std::mem::take(&mut self.buffer);
+        let sent = self.upload.put_part(PutPayload::from(part));
+        self.store.wait(sent).map_err(io::Error::other)
+    }
+
+    /// Makes the object appear under its name, durably. Gives its size in bytes and its SHA-256 in hex.
+    pub fn finish(mut self) -> Result<(u64, String)> {
+        let failed = |store: &Store, path: &Path, source| {
+            Error::from_source(Kind::Store, format!("writing {}", store.describe(path)), source)
+        };
+        if let Err(source) = self.flush_part() {
+            let error = failed(&self.store, &self.path, source);
+            self.abandon();
+            return Err(error);
+        }
+        if let Err(source) = self.store.wait(self.upload.complete()) {
+            // The answer may be lost and the object be there: the caller's read-back or recovery tells.
+            let error = self.store.failed("finishing", &self.path, source);
+            return match self.store.head(&self.path)? {
+                Some(meta) if meta.size == self.written => Ok((self.written, hex::encode(self.hasher.finalize()))),
+                _ => Err(error),
+            };
+        }
+        Ok((self.written, hex::encode(self.hasher.finalize())))
+    }
+
+    /// Gives up; what was sent is dropped as far as the store allows.
+    pub fn abandon(mut self) {
+        if let Err(error) = self.store.wait(self.upload.abort()) {
+            tracing::debug!(path = %self.path, %error, "an abandoned upload could not be aborted");
+        }
+    }
+}
+
+impl io::Write for Upload {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.hasher.update(bytes);
+        self.written += bytes.len() as u64;
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= Self::PART {
+            self.flush_part()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -1,0 +1,129 @@
+//! The one file that deletes. It takes a [`Permit`] and an intent that stands in the ledger, looks at each object once
+//! more just before, and makes sure that it is gone after.
+
+use std::collections::BTreeMap;
+
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, RenameOptions, RenameTargetMode};
+
+use super::Permit;
+use crate::error::{Error, Kind, Result};
+use crate::ledger::{State, Subject, attachment_path};
+use crate::source::{aside_path, hash_prefix};
+use crate::storage::Store;
+
+/// What became of one subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Erased {
+    Destroyed,
+    /// It was not there any more.
+    Missing,
+    /// The last look found something else than what was proven.
+    Kept(String),
+}
+
+/// Deletes, below the archive, the ledger and the sources of one run.
+#[derive(Debug)]
+pub struct Eraser<'a> {
+    pub archive: &'a Store,
+    pub ledger: &'a Store,
+    pub sources: &'a BTreeMap<String, Store>,
+}
+
+impl Eraser<'_> {
+    /// Destroys the permit's subject under the intent `step`, which must stand in `state` and name it.
+    pub fn erase(&self, permit: Permit, step: &str, state: &State) -> Result<Erased> {
+        let Permit { subject, at_seq } = permit;
+        let intended = state.open_destroys.get(step).filter(|open| open.subjects.contains(&subject));
+        // Fresh: the intent came right after the state its gate read. Settling an old intent: the gate read it.
+        let valid = intended.is_some_and(|open| open.seq == at_seq + 1 || open.seq <= at_seq);
+        if !valid {
+            return Err(Error::new(
+                Kind::Internal,
+                format!("destroying {}", subject.describe()),
+                format!("no valid intent {step} stands in the ledger"),
+            ));
+        }
+        match &subject {
+            Subject::Raw { source, path, size, sha256, .. } => {
+                let store = self.sources.get(source).ok_or_else(|| {
+                    Error::new(Kind::Store, format!("clearing {source}:{path}"), "its source is not in the settings any more")
+                })?;
+                clear_raw(store, path, *size, sha256)
+            }
+            Subject::Attachment { sha256 } => delete(self.ledger, &attachment_path(sha256)),
+            Subject::Segment { path, .. }
+            | Subject::Quarantine { path, .. }
+            | Subject::Partial { path, .. }
+            | Subject::DeltaLog { path, .. } => delete(self.archive, &parse(path)?),
+        }
+    }
+
+    /// Gives back its name to a raw object that a killed run had moved aside and that must stay.
+    pub fn put_back(&self, subject: &Subject) -> Result<()> {
+        let Subject::Raw { source, path, .. } = subject else { return Ok(()) };
+        let Some(store) = self.sources.get(source) else { return Ok(()) };
+        let aside = parse(&aside_path(path))?;
+        match store.head(&aside)? {
+            Some(_) => rename(store, &aside, &parse(path)?, RenameTargetMode::Create),
+            None => Ok(()),
+        }
+    }
+}
+
+fn parse(path: &str) -> Result<Path> {
+    Path::parse(path).map_err(|source| Error::from_source(Kind::Internal, format!("reading the path {path}"), source))
+}
+
+/// Moves the object aside, so that nobody finds it by name, looks once more, and unlinks it. If its bytes are not those
+/// that were read, it gets its name back: the next run reads the rest.
+fn clear_raw(store: &Store, path: &str, size: u64, sha256: &str) -> Result<Erased> {
+    let (named, aside) = (parse(path)?, parse(&aside_path(path))?);
+    if store.head(&aside)?.is_none() {
+        if store.head(&named)?.is_none() {
+            return Ok(Erased::Missing);
+        }
+        rename(store, &named, &aside, RenameTargetMode::Overwrite)?;
+    }
+    let unchanged = match store.head(&aside)? {
+        None => return Ok(Erased::Missing),
+        Some(meta) => meta.size == size && hex::encode(hash_prefix(store, &aside, size, meta.e_tag.as_deref())?) == sha256,
+    };
+    if unchanged {
+        return delete(store, &aside);
+    }
+    if store.head(&named)?.is_none() {
+        rename(store, &aside, &named, RenameTargetMode::Create)?;
+    }
+    Ok(Erased::Kept("its bytes changed since it was read; the next run reads it again".into()))
+}
+
+fn rename(store: &Store, from: &Path, to: &Path, target_mode: RenameTargetMode) -> Result<()> {
+    let options = RenameOptions { target_mode, ..RenameOptions::default() };
+    match store.wait(store.inner().rename_opts(from, to, options)) {
+        Ok(()) => Ok(()),
+        // The answer may be lost: look.
+        Err(source) => match (store.head(from)?, store.head(to)?) {
+            (None, Some(_)) => Ok(()),
+            _ => Err(store.failed("moving aside", from, source)),
+        },
+    }
+}
+
+fn delete(store: &Store, path: &Path) -> Result<Erased> {
+    if store.head(path)?.is_none() {
+        return Ok(Erased::Missing);
+    }
+    let answer = store.wait(store.inner().delete(path));
+    if store.head(path)?.is_none() {
+        return Ok(Erased::Destroyed);
+    }
+    match answer {
+        Err(source) => Err(store.failed("deleting", path, source)),
+        Ok(()) => Err(Error::new(
+            Kind::Store,
+            format!("deleting {}", store.describe(path)),
+            "the store says that it did, but the object is still there",
+        )),
+    }
+}

@@ -1,0 +1,86 @@
+//! The one gate before every deletion of whatever kind (I3).
+//!
+//! What may be destroyed, and when:
+//!
+//! | subject | proof | holds that must be |
+//! |---|---|---|
+//! | raw object | `ArchivedVerified` | each batch that read it stands: committed, its segments in the Delta snapshot with their SHA-256, its quarantine files too; `keep_raw` has passed; `raw` is armed |
+//! | raw object | `DuplicateOf` | the object with the same bytes was read by batches that stand; otherwise the same |
+//! | upload | `NeverCommitted` | its batch is abandoned, no snapshot names it; anything is armed |
+//! | attachment | `NeverCommitted` | no entry names it; anything is armed |
+//! | segment, quarantine, merge input, Delta log | `Expired` `Superseded` `Erased` `ObsoleteLog` | no stage can prove these yet |
+//!
+//! Under a hold nothing that it covers is destroyed. Unsure, unreadable or unknown: no (I7).
+
+mod eraser;
+mod proof;
+
+pub use eraser::{Erased, Eraser};
+pub use proof::{ArchivedVerified, DuplicateOf, Erased as ErasedProof, Expired, Measured, NeverCommitted, ObsoleteLog, Proof, Superseded};
+
+use crate::ledger::{Armed, HoldScope, State, Subject};
+use crate::names::TableName;
+
+/// Leave to destroy one subject, given for the state at one sequence.
+#[derive(Debug)]
+pub struct Permit {
+    subject: Subject,
+    at_seq: u64,
+}
+
+impl Permit {
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+}
+
+/// Why something must not be destroyed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocked {
+    pub reason: String,
+}
+
+impl Blocked {
+    pub fn because(reason: impl Into<String>) -> Self {
+        Blocked { reason: reason.into() }
+    }
+}
+
+/// The gate: `subject` may be destroyed because of `proof`, as far as `state` knows.
+pub fn can_destroy(subject: Subject, proof: &Proof, state: &State, armed: Armed) -> Result<Permit, Blocked> {
+    let Some(head) = state.head() else { return Err(Blocked::because("the ledger is empty")) };
+    match proof {
+        Proof::ArchivedVerified(_) | Proof::DuplicateOf(_) if !armed.raw => {
+            return Err(Blocked::because("clearing raw objects is not armed ([delete] raw)"));
+        }
+        Proof::NeverCommitted(_) if !armed.raw && !armed.expired => {
+            return Err(Blocked::because("nothing is armed ([delete])"));
+        }
+        Proof::Expired(_) | Proof::Superseded(_) | Proof::Erased(_) | Proof::ObsoleteLog(_) if !armed.expired => {
+            return Err(Blocked::because("destroying what has expired is not armed ([delete] expired)"));
+        }
+        _ => {}
+    }
+    if !proof.is_about(&subject) {
+        return Err(Blocked::because(format!("the proof is not about {}", subject.describe())));
+    }
+    if proof.at_seq() != head.seq {
+        return Err(Blocked::because("the ledger has moved on since the proof was made"));
+    }
+    if let Some((hold, _)) = state.holds.iter().find(|(_, scope)| covers(scope, &subject)) {
+        return Err(Blocked::because(format!("hold {hold} covers it")));
+    }
+    Ok(Permit { subject, at_seq: head.seq })
+}
+
+fn covers(scope: &HoldScope, subject: &Subject) -> bool {
+    let on_table = |table: &TableName| scope.tables.is_empty() || scope.tables.contains(table);
+    match subject {
+        Subject::Segment { table, day, .. } => {
+            on_table(table) && scope.from.is_none_or(|from| *day >= from) && scope.to.is_none_or(|to| *day <= to)
+        }
+        Subject::Raw { table, .. } | Subject::Quarantine { table, .. } => on_table(table),
+        // Copies of what was never committed, logs and lists: a hold protects records, not these.
+        Subject::Partial { .. } | Subject::DeltaLog { .. } | Subject::Attachment { .. } => false,
+    }
+}

@@ -1,0 +1,45 @@
+//! Opening a store from its URL.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use url::Url;
+
+use super::durable::DurableLocal;
+use super::store::Store;
+use crate::error::{Error, Kind, Result};
+
+/// Whether a folder that is not there is made or is an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    Create,
+    Refuse,
+}
+
+/// Opens the store at `url`, with writes durable before they return.
+pub fn open(url: &Url, missing: Missing, runtime: &Handle) -> Result<Store> {
+    let folder = local_folder(url)?;
+    let opened = match missing {
+        Missing::Create => DurableLocal::create(&folder, None),
+        Missing::Refuse => DurableLocal::open(&folder, None),
+    };
+    let store = opened.map_err(|source| {
+        Error::from_source(Kind::Store, format!("opening {}", folder.display()), source)
+            .with_hint("check that the folder exists and that this user may read and write it")
+    })?;
+    let sweeper = store.clone();
+    Ok(Store::new(url.clone(), Arc::new(store), runtime.clone()).with_sweep(move || sweeper.sweep_staging()))
+}
+
+/// The folder a `file://` URL names.
+pub fn local_folder(url: &Url) -> Result<PathBuf> {
+    let attempted = || format!("opening {url}");
+    match url.scheme() {
+        "file" => url
+            .to_file_path()
+            .map_err(|()| Error::new(Kind::Usage, attempted(), "a file:// URL needs an absolute path and no host")),
+        scheme => Err(Error::new(Kind::Usage, attempted(), format!("{scheme}:// stores come with a later version"))
+            .with_hint("use a local folder (file:///…) for now")),
+    }
+}
