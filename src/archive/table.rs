@@ -31,6 +31,11 @@ pub fn table_path(table: &TableName) -> Path {
     Path::from_iter(["tables", &table.workspace, &table.table])
 }
 
+/// A segment's place in the archive.
+pub fn segment_location(table: &TableName, path: &str) -> Path {
+    path.split('/').fold(table_path(table), |folder, segment| folder.join(segment))
+}
+
 /// The path of a segment, relative to its table: it carries the batch, so that what was never committed can be told.
 pub fn segment_path(day: jiff::civil::Date, part: &str, batch: &str, number: usize) -> String {
     format!("day={day}/part={part}/{batch}-{number:05}.parquet")

@@ -147,7 +147,7 @@ pub struct BatchInput {
     pub size: u64,
     pub modified: Timestamp,
     pub etag: Option<String>,
-    /// Bytes of the raw object that earlier batches already read.
+    /// Bytes of the raw object that earlier batches already read, as far as its listing tells.
     pub from: u64,
 }
 
@@ -161,10 +161,10 @@ pub struct ObjectOutcome {
     pub modified: Timestamp,
     pub etag: Option<String>,
     pub from: u64,
+    /// The object whose first `from` bytes earlier batches read: itself, or the name it was moved aside from.
+    pub continues: Option<ObjectId>,
     /// Where reading goes on should the object grow: after its last whole line.
     pub resume: u64,
-    /// SHA-256 of the bytes before `resume`, hex.
-    pub resume_sha256: String,
     /// SHA-256 of all `size` bytes, hex.
     pub sha256: String,
     pub counts: Counts,

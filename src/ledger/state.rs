@@ -315,7 +315,7 @@ impl State {
 
     fn read(&mut self, outcome: ObjectOutcome, batch: &str, at: Timestamp) {
         let id = outcome.id();
-        let earlier = self.objects.remove(&id).filter(|_| outcome.from > 0);
+        let earlier = outcome.continues.as_ref().and_then(|continued| self.objects.get(continued).cloned());
         let mut counts = earlier.as_ref().map(|known| known.counts).unwrap_or_default();
         counts.add(&outcome.counts);
         let mut batches = earlier.map(|known| known.batches).unwrap_or_default();

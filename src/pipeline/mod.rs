@@ -1,1 +1,20 @@
-//! (to be written)
+//! Doing what was decided: archive, clear, recover. Each step is intent, effect, outcome (I6).
+//!
+//! [`run`] takes the lease, settles what an earlier run left ([`recover`]), archives each planned batch
+//! ([`archive`] → [`batch`] → [`commit`]) and clears what may be cleared ([`clear`] → [`destroy`]). A kill at any instant
+//! leaves an intent without an outcome, and the next run settles it.
+
+pub mod read_back;
+mod archive;
+mod batch;
+mod clear;
+mod commit;
+mod context;
+mod destroy;
+mod read_object;
+mod recover;
+mod run;
+
+pub use batch::Limits;
+pub use context::{Context, Event, Ids, Progress, Request, Source, TakeLease, Unwatched};
+pub use run::{NotCleared, RunReport, TableReport, run};

@@ -1,1 +1,7 @@
-//! (to be written)
+//! Deciding, without a store and without a clock (I5): what is due, and why everything else is kept.
+
+mod decide;
+mod judge;
+
+pub use decide::{Archiving, Clearing, Inputs, Known, Plan, Planned, Verdict, clearings, decide};
+pub use judge::{Judge, Judged};

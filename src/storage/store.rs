@@ -86,6 +86,18 @@ impl Store {
         self.found("reading", path, answer)
     }
 
+    /// SHA-256 of the whole object, hex, read in pieces. `Ok(None)`: there is none.
+    pub fn sha256(&self, path: &Path) -> Result<Option<String>> {
+        const PIECE: u64 = 4 << 20;
+        let Some(meta) = self.head(path)? else { return Ok(None) };
+        let mut hasher = Sha256::new();
+        for start in (0..meta.size).step_by(PIECE as usize) {
+            let Some(bytes) = self.get_range(path, start..meta.size.min(start + PIECE), None)? else { return Ok(None) };
+            hasher.update(&bytes);
+        }
+        Ok(Some(hex::encode(hasher.finalize())))
+    }
+
     /// Size, time and etag. `Ok(None)`: there is none.
     pub fn head(&self, path: &Path) -> Result<Option<ObjectMeta>> {
         let answer = self.wait(self.inner.head(path));

@@ -1,0 +1,101 @@
+//! What a run works with: components passed in, no globals (STYLE 24).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use object_store::path::Path;
+
+use crate::error::Result;
+use crate::ledger::{Armed, Lease};
+use crate::names::TableName;
+use crate::policy::{PolicyError, PolicySet};
+use crate::source::Layout;
+use crate::storage::Store;
+
+/// Takes the lease, or errs with [`crate::Kind::LeaseHeld`].
+pub type TakeLease = dyn Fn() -> Result<Box<dyn Lease>> + Send + Sync;
+/// Gives fresh ids: random in life, counted in tests.
+pub type Ids = dyn Fn() -> String + Send + Sync;
+
+/// The components of a run.
+pub struct Context {
+    pub archive: Store,
+    pub ledger: Store,
+    pub sources: Vec<Source>,
+    /// The policy folder as read now.
+    pub policies: Result<PolicySet, PolicyError>,
+    pub armed: Armed,
+    pub simulation: bool,
+    /// Bytes that a batch may hold at once, all in all (I11).
+    pub memory: u64,
+    pub threads: usize,
+    pub take_lease: Box<TakeLease>,
+    pub ids: Box<Ids>,
+    pub host: String,
+    pub progress: Box<dyn Progress>,
+}
+
+/// One source, opened; or why it could not be.
+pub struct Source {
+    pub name: String,
+    pub workspace: String,
+    pub settle: SignedDuration,
+    pub layout: Layout,
+    pub store: Result<Store>,
+}
+
+impl Context {
+    /// The sources that could be opened, by name.
+    pub fn source_stores(&self) -> BTreeMap<String, Store> {
+        self.sources
+            .iter()
+            .filter_map(|source| Some((source.name.clone(), source.store.as_ref().ok()?.clone())))
+            .collect()
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Context({:?})", self.archive)
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({})", self.name)
+    }
+}
+
+/// What a run is doing, for whoever watches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event<'a> {
+    Found { objects: usize, bytes: u64 },
+    BatchBegins { table: &'a TableName, objects: usize, bytes: u64 },
+    /// Raw bytes read since the last such event.
+    Read { bytes: u64 },
+    SegmentWritten { path: &'a Path, rows: u64, bytes: u64 },
+    BatchCommitted { table: &'a TableName, rows: u64 },
+    Cleared { objects: u64 },
+}
+
+/// Watches a run. It must not fail and not print to stdout.
+pub trait Progress: Send + Sync {
+    fn see(&self, event: Event<'_>);
+}
+
+/// Watches nothing.
+#[derive(Debug)]
+pub struct Unwatched;
+
+impl Progress for Unwatched {
+    fn see(&self, _: Event<'_>) {}
+}
+
+/// What a command is asked to do.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub now: Timestamp,
+    /// Only these tables; empty: all.
+    pub tables: Vec<TableName>,
+}

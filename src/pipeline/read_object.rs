@@ -1,0 +1,119 @@
+//! One raw object: looked at whole first (its SHA-256, whether it unpacks), then read line by line.
+//!
+//! Looking first costs a second read and buys two things: a duplicate is known before a row of it is kept, and an object
+//! that breaks off in the middle leaves nothing behind.
+
+use std::io;
+
+use object_store::path::Path;
+
+use crate::error::{Error, Kind, Result};
+use crate::plan::Planned;
+use crate::source::{Encoding, LineReader, ObjectReader, ReadFailure, sniff};
+use crate::storage::Store;
+
+/// A raw object that can be read.
+#[derive(Debug)]
+pub struct Inspected {
+    /// SHA-256 of all its bytes, hex.
+    pub sha256: String,
+    /// Bytes that earlier batches read and that are still the same.
+    pub from: u64,
+    pub encoding: Encoding,
+    /// Why its content cannot be read; then it is quarantined whole.
+    pub unreadable: Option<String>,
+}
+
+/// Reads the object once, from its first byte to its last. Errs, with [`Kind::Object`], if it vanished, changed, or
+/// cannot be read at all.
+pub fn inspect(store: &Store, planned: &Planned, max_record: usize) -> Result<Inspected> {
+    let object = &planned.object;
+    let encoding = first_bytes(store, &object.path)?;
+    let resumed = match &planned.known {
+        Some(known) => {
+            let sha256 = parse_sha256(&known.sha256)?;
+            let offset = if encoding == Encoding::Plain { known.resume } else { known.size };
+            ObjectReader::resume(store, object, offset, known.size, &sha256)?.map(|reader| (reader, offset))
+        }
+        None => None,
+    };
+    let (mut reader, from) = match resumed {
+        Some(resumed) => resumed,
+        None => (ObjectReader::open(store, object)?, 0),
+    };
+    let (unreadable, sha256) = if encoding == Encoding::Plain || from == object.size {
+        io::copy(&mut reader, &mut io::sink()).map_err(|error| unread(&object.path, error))?;
+        (None, reader.sha256())
+    } else {
+        match unpack(reader, max_record) {
+            Ok(sha256) => (None, sha256),
+            Err(error) if ReadFailure::of(&error).is_some() => return Err(unread(&object.path, error)),
+            Err(error) => {
+                let mut whole = ObjectReader::open(store, object)?;
+                io::copy(&mut whole, &mut io::sink()).map_err(|error| unread(&object.path, error))?;
+                (Some(error.to_string()), whole.sha256())
+            }
+        }
+    };
+    let from = if unreadable.is_some() { 0 } else { from };
+    Ok(Inspected { sha256: hex::encode(sha256), from, encoding, unreadable })
+}
+
+/// The lines of an inspected object, from where earlier batches stopped.
+pub fn lines(store: &Store, planned: &Planned, inspected: &Inspected, max_record: usize) -> Result<LineReader<ObjectReader>> {
+    let object = &planned.object;
+    let reader = match &planned.known {
+        Some(known) if inspected.from > 0 => {
+            let sha256 = parse_sha256(&known.sha256)?;
+            ObjectReader::resume(store, object, inspected.from, known.size, &sha256)?
+                .ok_or_else(|| Error::from(ReadFailure::Changed { object: object.path.clone() }))?
+        }
+        _ => ObjectReader::open(store, object)?,
+    };
+    let lines = match inspected.encoding {
+        Encoding::Plain => LineReader::resume(reader, max_record, inspected.from),
+        _ => LineReader::new(reader, max_record),
+    };
+    lines.map_err(|error| unread(&object.path, error))
+}
+
+/// The error of an object that could not be read.
+pub fn unread(path: &str, error: io::Error) -> Error {
+    let hint = "nothing of it was archived or cleared; the next run tries again";
+    let failed = |reason: String| Error::new(Kind::Object, format!("reading raw object {path}"), reason).with_hint(hint);
+    match ReadFailure::of(&error) {
+        Some(failure) => failed(failure.to_string()),
+        None => failed(error.to_string()),
+    }
+}
+
+fn first_bytes(store: &Store, path: &str) -> Result<Encoding> {
+    let parsed = Path::parse(path)
+        .map_err(|source| Error::from_source(Kind::Object, format!("reading raw object {path}"), source))?;
+    let missing = || Error::from(ReadFailure::Vanished { object: path.to_owned() });
+    let size = store.head(&parsed).map_err(as_object)?.ok_or_else(missing)?.size;
+    if size == 0 {
+        return Ok(Encoding::Plain);
+    }
+    let bytes = store.get_range(&parsed, 0..size.min(8), None).map_err(as_object)?.ok_or_else(missing)?;
+    Ok(sniff(&bytes))
+}
+
+/// A source that fails for one object does not stop the others.
+fn as_object(error: Error) -> Error {
+    Error::from_source(Kind::Object, error.attempted().to_owned(), error)
+        .with_hint("nothing of it was archived or cleared; the next run tries again")
+}
+
+fn unpack(reader: ObjectReader, max_record: usize) -> io::Result<[u8; 32]> {
+    let mut lines = LineReader::new(reader, max_record)?;
+    while lines.next()?.is_some() {}
+    Ok(lines.get_ref().sha256())
+}
+
+fn parse_sha256(text: &str) -> Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text, &mut bytes)
+        .map_err(|source| Error::from_source(Kind::Damaged, "reading a SHA-256 of the ledger", source))?;
+    Ok(bytes)
+}

@@ -1,0 +1,157 @@
+//! Settling what an earlier run left: every intent without an outcome, every file without an owner.
+//!
+//! A `prepared` batch is rolled forward; a batch without it is abandoned and its uploads are destroyed; an open
+//! destruction is gated again. While a run that never ended may still be alive somewhere, paused, each run also looks
+//! for what it wrote since.
+
+use std::collections::{BTreeSet, HashSet};
+
+use jiff::Timestamp;
+
+use super::clear::{Measurer, id_of, prove};
+use super::commit::commit_prepared;
+use super::destroy::{Outcome, Stores, destroy, settle};
+use crate::archive::{Table, quarantine_folder, table_path};
+use crate::error::{Error, Result};
+use crate::gate::{Blocked, NeverCommitted, Proof};
+use crate::ledger::{Armed, Body, Chain, ObjectId, ProofKind, Stage, State, Subject};
+use crate::names::TableName;
+
+/// What recovery did.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    pub rolled_forward: Vec<String>,
+    pub abandoned: Vec<String>,
+    pub settled: u64,
+    pub swept: u64,
+    pub errors: Vec<Error>,
+}
+
+/// Settles everything that is open. An error about one batch or step is collected; the rest goes on.
+pub fn recover(chain: &mut Chain, stores: &Stores<'_>, armed: Armed, keep_raw: impl Fn(&TableName, Timestamp) -> Option<Timestamp>, now: Timestamp) -> Result<Recovered> {
+    let mut recovered = Recovered::default();
+    let open: Vec<(String, bool)> = chain
+        .state()
+        .batches
+        .iter()
+        .filter_map(|(id, batch)| match batch.stage {
+            Stage::Intended => Some((id.clone(), false)),
+            Stage::Prepared(_) => Some((id.clone(), true)),
+            _ => None,
+        })
+        .collect();
+    for (batch, prepared) in open {
+        if prepared {
+            match commit_prepared(stores.archive, chain, &batch, now) {
+                Ok(()) => recovered.rolled_forward.push(batch),
+                Err(error) if error.kind() == crate::Kind::Fenced => return Err(error),
+                Err(error) => recovered.errors.push(error),
+            }
+        } else {
+            let reason = "the run that began it never prepared it".to_owned();
+            chain.append_or_end(now, Body::BatchAbandoned { batch: batch.clone(), reason })?;
+            recovered.abandoned.push(batch);
+        }
+    }
+    settle_destructions(chain, stores, armed, &keep_raw, &mut recovered, now)?;
+    if chain.state().must_sweep(now) || !recovered.abandoned.is_empty() {
+        recovered.swept = sweep(chain, stores, armed, &mut recovered.errors, now)?;
+    }
+    Ok(recovered)
+}
+
+/// Destroys what belongs to nothing: uploads of abandoned batches, attachments that no entry names.
+pub fn sweep(chain: &mut Chain, stores: &Stores<'_>, armed: Armed, errors: &mut Vec<Error>, now: Timestamp) -> Result<u64> {
+    let (uploads, live) = orphan_uploads(chain.state(), stores)?;
+    let mut all = destroy(chain, stores, armed, ProofKind::NeverCommitted, &uploads, now, |subject, state| match subject {
+        Subject::Partial { path, batch } => {
+            NeverCommitted::prove_upload(path, batch, state, &live).map(Proof::NeverCommitted)
+        }
+        _ => Err(Blocked::because("it is no upload")),
+    })?;
+    // Destroying the uploads wrote attachments of its own: look at what is named now.
+    let attachments = orphan_attachments(chain)?;
+    let more = destroy(chain, stores, armed, ProofKind::NeverCommitted, &attachments, now, |subject, state| match subject {
+        Subject::Attachment { sha256 } => NeverCommitted::prove_attachment(sha256, state).map(Proof::NeverCommitted),
+        _ => Err(Blocked::because("it is no attachment")),
+    })?;
+    all.destroyed += more.destroyed;
+    errors.extend(all.failed);
+    errors.extend(more.failed);
+    Ok(all.destroyed)
+}
+
+fn settle_destructions(
+    chain: &mut Chain,
+    stores: &Stores<'_>,
+    armed: Armed,
+    keep_raw: &impl Fn(&TableName, Timestamp) -> Option<Timestamp>,
+    recovered: &mut Recovered,
+    now: Timestamp,
+) -> Result<()> {
+    let steps: Vec<String> = chain.state().open_destroys.keys().cloned().collect();
+    for step in steps {
+        let Some(open) = chain.state().open_destroys.get(&step).cloned() else { continue };
+        let mut measurer = Measurer::default();
+        let ids: Vec<ObjectId> = open.subjects.iter().filter_map(|subject| id_of(subject).ok()).collect();
+        measurer.measure(stores.archive, chain.state(), ids.iter());
+        let live = match open.proof {
+            ProofKind::NeverCommitted => orphan_uploads(chain.state(), stores)?.1,
+            _ => HashSet::new(),
+        };
+        let outcome: Outcome = settle(chain, stores, armed, &step, now, |subject, state| match subject {
+            Subject::Raw { table, .. } => {
+                let id = id_of(subject)?;
+                let archived_at = state.objects.get(&id).map(|known| known.archived_at);
+                let until = archived_at
+                    .and_then(|at| keep_raw(table, at))
+                    .ok_or_else(|| Blocked::because("no rule says any more when it may be cleared"))?;
+                prove(&id, state, &measurer.measured, until, now)
+            }
+            Subject::Partial { path, batch } => {
+                NeverCommitted::prove_upload(path, batch, state, &live).map(Proof::NeverCommitted)
+            }
+            Subject::Attachment { sha256 } => NeverCommitted::prove_attachment(sha256, state).map(Proof::NeverCommitted),
+            _ => Err(Blocked::because("no stage of this version can prove anything about it")),
+        })?;
+        recovered.settled += 1;
+        recovered.errors.extend(outcome.failed);
+    }
+    Ok(())
+}
+
+/// Files whose names carry an abandoned batch, and every path of the snapshots of those tables.
+fn orphan_uploads(state: &State, stores: &Stores<'_>) -> Result<(Vec<Subject>, HashSet<String>)> {
+    let abandoned: Vec<(&String, &Vec<TableName>)> = state
+        .batches
+        .iter()
+        .filter(|(_, batch)| matches!(batch.stage, Stage::Abandoned { .. }))
+        .map(|(id, batch)| (id, &batch.tables))
+        .collect();
+    let tables: BTreeSet<&TableName> = abandoned.iter().flat_map(|(_, tables)| tables.iter()).collect();
+    let (mut found, mut live) = (Vec::new(), HashSet::new());
+    for table in tables {
+        live.extend(Table::open(stores.archive, table)?.live()?);
+        for folder in [table_path(table), quarantine_folder(table)] {
+            for meta in stores.archive.list(Some(&folder))? {
+                let name = meta.location.filename().unwrap_or_default();
+                let batch = abandoned.iter().find(|(id, _)| name.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with(['-', '.'])));
+                if let Some((id, _)) = batch {
+                    found.push(Subject::Partial { path: meta.location.to_string(), batch: (*id).clone() });
+                }
+            }
+        }
+    }
+    Ok((found, live))
+}
+
+fn orphan_attachments(chain: &Chain) -> Result<Vec<Subject>> {
+    let folder = object_store::path::Path::from("attachments");
+    let there = chain.store().list_folder(Some(&folder))?;
+    Ok(there
+        .iter()
+        .filter_map(|meta| meta.location.filename())
+        .filter(|name| !chain.state().attachments.contains(*name))
+        .map(|name| Subject::Attachment { sha256: name.to_owned() })
+        .collect())
+}

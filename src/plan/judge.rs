@@ -1,0 +1,111 @@
+//! The verdict on one record: its day, or why it cannot be judged. Pure.
+//!
+//! Time plausibility comes first (DESIGN §7): a time earlier than the object's period less `late_window`, before the year
+//! 2000, or beyond `now` + 1 day is quarantined, since a wrong time would destroy a record on a wrong day.
+
+use std::borrow::Cow;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::policy::{ClockSource, Rule};
+use crate::record::{Member, ValueKind, text, time};
+use crate::source::Period;
+
+/// What a record's time makes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judged {
+    /// It belongs to this UTC day; `micros` since 1970 sort it.
+    Row { day: Date, micros: i64 },
+    /// It cannot be judged.
+    Quarantine { reason: Cow<'static, str> },
+}
+
+/// Judges the records of one object.
+#[derive(Debug, Clone)]
+pub struct Judge {
+    clock: ClockSource,
+    time_column: String,
+    earliest: i64,
+    latest: i64,
+    now: i64,
+    period_start: Option<Timestamp>,
+}
+
+const YEAR_2000: i64 = 946_684_800_000_000;
+
+impl Judge {
+    /// A judge for an object of `period` under `rule` at `now`. The time column is spelled as the table spells it.
+    pub fn new(rule: &Rule, time_column: Option<&str>, period: Option<Period>, now: Timestamp) -> Self {
+        let window = period.and_then(|period| rule.late_window.before(period.start));
+        let earliest = window.map_or(YEAR_2000, |window| window.as_microsecond().max(YEAR_2000));
+        Judge {
+            clock: rule.clock,
+            time_column: time_column.unwrap_or(&rule.time_column).to_owned(),
+            earliest,
+            latest: now.saturating_add(SignedDuration::from_hours(24)).map_or(i64::MAX, |limit| limit.as_microsecond()),
+            now: now.as_microsecond(),
+            period_start: period.map(|period| period.start),
+        }
+    }
+
+    /// The verdict on one record, whose members were scanned.
+    pub fn judge(&self, record: &[u8], members: &[Member]) -> Judged {
+        match self.clock {
+            ClockSource::Arrival => self.row(self.now),
+            ClockSource::Event => match self.event_time(record, members) {
+                Ok(micros) => self.plausible(micros),
+                Err(reason) => Judged::Quarantine { reason },
+            },
+        }
+    }
+
+    fn event_time(&self, record: &[u8], members: &[Member]) -> Result<i64, Cow<'static, str>> {
+        let mut found = None;
+        for member in members {
+            let key = member.key.of(record);
+            let same = if member.key_escaped {
+                text::unescape(key).is_ok_and(|key| key == self.time_column.as_str())
+            } else {
+                key == self.time_column.as_bytes()
+            };
+            if same && found.replace(member).is_some() {
+                return Err(format!("it has {} more than once", self.time_column).into());
+            }
+        }
+        let member = found.ok_or_else(|| format!("it has no {}", self.time_column))?;
+        if member.kind != ValueKind::String {
+            return Err(format!("its {} is not a text", self.time_column).into());
+        }
+        let token = member.value.of(record);
+        let spelled = token.get(1..token.len() - 1).unwrap_or_default();
+        let text = text::unescape(spelled).map_err(|_| format!("its {} is not a time", self.time_column))?;
+        let moment = time::parse(&text).ok_or_else(|| format!("its {} is not a time that is understood", self.time_column))?;
+        if moment.ambiguous {
+            return Err(format!("its {} does not tell the day from the month", self.time_column).into());
+        }
+        Ok(moment.micros)
+    }
+
+    fn plausible(&self, micros: i64) -> Judged {
+        let reason: Cow<'static, str> = if micros > self.latest {
+            format!("its {} lies more than a day in the future", self.time_column).into()
+        } else if micros < YEAR_2000 {
+            format!("its {} lies before the year 2000", self.time_column).into()
+        } else if micros < self.earliest {
+            let start = self.period_start.map_or_else(String::new, |start| format!(" ({start})"));
+            format!("its {} lies further before its object's period{start} than late_window", self.time_column).into()
+        } else {
+            return self.row(micros);
+        };
+        Judged::Quarantine { reason }
+    }
+
+    fn row(&self, micros: i64) -> Judged {
+        match Timestamp::from_microsecond(micros) {
+            Ok(time) => Judged::Row { day: time.to_zoned(TimeZone::UTC).date(), micros },
+            Err(_) => Judged::Quarantine { reason: "its time lies outside the calendar".into() },
+        }
+    }
+}
