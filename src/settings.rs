@@ -1,1 +1,568 @@
-//! (to be written)
+//! `holdfast.toml`: where and how fast, never what to keep (that is policy).
+//!
+//! Strict: an unknown key, a wrong type or a value nobody can mean is a mistake, and all mistakes come at once. What
+//! parses but has no effect yet is in [`Settings::warnings`]. Paths are relative to the file. Credentials never stand in
+//! the file; store options come from the environment as `object_store` reads them. Nothing here touches a store, and
+//! only [`Settings::find`] and [`Settings::read`] touch the disk.
+
+pub mod cron;
+pub mod diagnose;
+pub mod reader;
+pub mod value;
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use serde::{Serialize, Serializer};
+use url::Url;
+
+use crate::error::{Error, Kind, Result};
+use crate::names::TableName;
+
+use diagnose::{Mistake, Problem, Source, Warning};
+use reader::{Located, Notes, TableReader, read_document};
+pub use value::Window;
+
+/// Where `find` looks at last.
+const SYSTEM_FILE: &str = "/etc/holdfast/holdfast.toml";
+const DEFAULT_MEMORY_BYTES: u64 = 1 << 30;
+const DEFAULT_SETTLE: Duration = Duration::from_secs(3600);
+
+/// The settings of one installation.
+#[derive(Debug, Clone, Serialize)]
+pub struct Settings {
+    /// The file they were read from.
+    pub file: Option<PathBuf>,
+    /// Without a slash at its end, as every URL here.
+    pub archive: Url,
+    /// None: below the archive.
+    pub ledger: Option<Url>,
+    /// The folder of the policy files, absolute.
+    pub policies: PathBuf,
+    /// What a run may take, in bytes.
+    pub memory: u64,
+    /// Fixed in the ledger's first entry; for demos and tests.
+    pub simulation: bool,
+    pub delete: Delete,
+    /// How many different people must approve a destruction that needs approval.
+    pub approvers: u8,
+    pub schedule: Schedule,
+    #[serde(rename = "source")]
+    pub sources: Vec<SourceSettings>,
+    pub access: Access,
+    #[serde(skip)]
+    warnings: Vec<Warning>,
+}
+
+/// What is armed; by default nothing is deleted.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Delete {
+    /// Clear raw objects after their verified archive and `keep_raw`.
+    pub raw: bool,
+    /// Retire and destroy what has expired.
+    pub expired: bool,
+    /// When of a day; in the schedule's time zone.
+    pub window: Option<Window>,
+}
+
+/// When `schedule` runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Schedule {
+    /// Five fields, checked.
+    pub cron: Option<String>,
+    /// An IANA name that this host knows.
+    pub time_zone: String,
+}
+
+/// Where collectors leave raw objects.
+#[derive(Debug, Clone, Serialize)]
+pub struct SourceSettings {
+    pub name: String,
+    pub url: Url,
+    /// A path template or the name of a known layout; judged by the source, not here.
+    pub layout: String,
+    pub format: Option<String>,
+    pub workspace: String,
+    /// An object modified less than this before `now` waits for the next run; zero: no such check.
+    #[serde(serialize_with = "as_duration_text")]
+    pub settle: Duration,
+}
+
+/// The log of searches and restores.
+#[derive(Debug, Clone, Serialize)]
+pub struct Access {
+    pub record: bool,
+}
+
+/// A settings file that cannot be used, with all its mistakes.
+#[derive(Debug)]
+pub struct SettingsError {
+    pub file: PathBuf,
+    pub mistakes: Vec<Mistake>,
+}
+
+impl SettingsError {
+    /// Every mistake as rustc would print it.
+    pub fn render(&self, color: bool) -> String {
+        diagnose::render_all(&self.mistakes, color)
+    }
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&diagnose::summary(&self.mistakes))
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+impl From<SettingsError> for Error {
+    fn from(error: SettingsError) -> Self {
+        let attempted = format!("reading settings {}", error.file.display());
+        Error::from_source(Kind::Usage, attempted, error).with_hint("correct the settings file and run again")
+    }
+}
+
+impl Settings {
+    /// The file to read: `explicit` (`--config`), else `env` (`$HOLDFAST_CONFIG`), else `holdfast.toml` in `cwd`, else
+    /// the system's.
+    pub fn find(explicit: Option<&Path>, env: Option<&OsStr>, cwd: &Path) -> Result<PathBuf> {
+        find_with_system(explicit, env, cwd, Path::new(SYSTEM_FILE))
+    }
+
+    pub fn read(path: &Path) -> Result<Settings, SettingsError> {
+        let failed = |reason: String| {
+            let mistake = Mistake::of_file(path.display().to_string(), Problem::new(reason, ""));
+            SettingsError { file: path.to_owned(), mistakes: vec![mistake] }
+        };
+        let absolute =
+            std::path::absolute(path).map_err(|error| failed(format!("the path cannot be resolved: {error}")))?;
+        let bytes =
+            std::fs::read(&absolute).map_err(|error| failed(format!("the settings file cannot be read: {error}")))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|error| failed(format!("not UTF-8 from byte {} on", error.utf8_error().valid_up_to())))?;
+        let base = absolute.parent().unwrap_or(Path::new("/"));
+        let mut settings = parse_named(path.display().to_string(), text, base)
+            .map_err(|mistakes| SettingsError { file: path.to_owned(), mistakes })?;
+        settings.file = Some(absolute);
+        Ok(settings)
+    }
+
+    /// Settings from text; `base` is the absolute folder that paths are relative to.
+    pub fn parse(text: &str, base: &Path) -> Result<Settings, Vec<Mistake>> {
+        parse_named("holdfast.toml".into(), text.to_owned(), base)
+    }
+
+    /// What parsed but has no effect, or is probably not meant.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+}
+
+fn find_with_system(explicit: Option<&Path>, env: Option<&OsStr>, cwd: &Path, system: &Path) -> Result<PathBuf> {
+    let named = match (explicit, env.filter(|env| !env.is_empty())) {
+        (Some(path), _) => Some((path, "--config")),
+        (None, Some(env)) => Some((Path::new(env), "$HOLDFAST_CONFIG")),
+        (None, None) => None,
+    };
+    if let Some((path, by)) = named {
+        let path = cwd.join(path);
+        // A file named by hand is never silently replaced by another.
+        return if path.is_file() {
+            Ok(path)
+        } else {
+            let reason = format!("no such file: {} (named by {by})", path.display());
+            Err(Error::new(Kind::Usage, "looking for the settings", reason).with_hint("check the path"))
+        };
+    }
+    let local = cwd.join("holdfast.toml");
+    if let Some(found) = [local.as_path(), system].into_iter().find(|path| path.is_file()) {
+        return Ok(found.to_owned());
+    }
+    let reason = format!(
+        "no settings file: --config and $HOLDFAST_CONFIG are not given, {} and {} are not there",
+        local.display(),
+        system.display()
+    );
+    Err(Error::new(Kind::Usage, "looking for the settings", reason)
+        .with_hint("name one with --config FILE, or try `holdfast demo` to see a whole one"))
+}
+
+fn parse_named(name: String, text: String, base: &Path) -> Result<Settings, Vec<Mistake>> {
+    let source = Arc::new(Source { name, text });
+    read_document(&source, |document, notes| {
+        let mut warner = Warner { notes, warnings: Vec::new() };
+        let header = 0..source.text.find('\n').unwrap_or(source.text.len());
+        read_settings(TableReader::new(notes, document, "the settings", header), &mut warner, base)
+    })
+}
+
+/// Collects what parses but has no effect yet.
+struct Warner<'a> {
+    notes: &'a Notes,
+    warnings: Vec<Warning>,
+}
+
+impl Warner<'_> {
+    fn later<T>(&mut self, value: &Option<Located<T>>, title: &str, meanwhile: &str) {
+        if let Some(value) = value {
+            let problem = Problem::new(title, "no effect yet").with_hint(meanwhile);
+            self.warnings.push(Warning::new(Mistake::at(self.notes.source(), value.span.clone(), problem)));
+        }
+    }
+}
+
+fn read_settings(mut top: TableReader<'_>, warner: &mut Warner<'_>, base: &Path) -> Option<Settings> {
+    let archive = top.parsed("archive", "a path or URL like \"/srv/holdfast\"", |text| value::location(text, base));
+    top.missing(
+        "archive",
+        Problem::new("`archive` is missing", "somewhere here")
+            .with_hint("say where the archive is, like archive = \"/srv/holdfast\""),
+    );
+    let ledger = top.parsed("ledger", "a path or URL", |text| value::location(text, base));
+    let policies = top.parsed("policies", "a folder", |text| value::absolute(text, base));
+    let memory = top.parsed("memory", "like \"1GiB\"", value::memory);
+    let simulation = top.boolean("simulation");
+    let mut approvers = read_approvers(&mut top);
+    let delete = top.table("delete").map(|table| read_delete(table, warner, &mut approvers));
+    warner.later(
+        &approvers.clone().filter(|approvers| approvers.value > 1),
+        "several approvers come with a later version",
+        "nothing that needs an approval is destroyed yet",
+    );
+    let schedule = top.table("schedule").map(|table| read_schedule(table, warner));
+    let access = top.table("access").map(|mut table| {
+        let record = table.boolean("record");
+        warner.later(&record, "the access log comes with a later version", "searches and restores are not logged yet");
+        table.finish();
+        Access { record: record.is_none_or(|record| record.value) }
+    });
+    let sources: Vec<_> = top.tables("source").into_iter().map(|table| read_source(table, base)).collect();
+    let notes = top.notes();
+    top.finish();
+
+    refuse_same_names(&sources, notes);
+    let stores = [("archive", &archive), ("ledger", &ledger)];
+    for (store, location) in stores.into_iter().filter_map(|(store, url)| Some((store, url.as_ref()?))) {
+        refuse_overlap(store, location, &sources, notes);
+    }
+    Some(Settings {
+        file: None,
+        archive: archive?.value,
+        ledger: ledger.map(|ledger| ledger.value),
+        policies: policies.map_or_else(|| base.join("policies"), |policies| policies.value),
+        memory: memory.map_or(DEFAULT_MEMORY_BYTES, |memory| memory.value),
+        simulation: simulation.is_some_and(|simulation| simulation.value),
+        delete: delete.unwrap_or_default(),
+        approvers: approvers.map_or(1, |approvers| approvers.value),
+        schedule: schedule.unwrap_or_else(|| Schedule { cron: None, time_zone: "UTC".into() }),
+        sources: sources.into_iter().map(SourceDraft::finish).collect::<Option<_>>()?,
+        access: access.unwrap_or(Access { record: true }),
+        warnings: std::mem::take(&mut warner.warnings),
+    })
+}
+
+/// `approvers` may stand at the top or in [delete]: both are places where one looks for it.
+fn read_approvers(table: &mut TableReader<'_>) -> Option<Located<u8>> {
+    let written = table.integer("approvers")?;
+    match u8::try_from(written.value) {
+        Ok(number @ 1..=9) => Some(Located::new(number, written.span)),
+        _ => {
+            let problem = Problem::new(format!("{} approvers are not possible", written.value), "not from 1 to 9");
+            table.notes().add(written.span, problem.with_hint("1 (the default) or 2"));
+            None
+        }
+    }
+}
+
+fn read_delete(mut table: TableReader<'_>, warner: &mut Warner<'_>, approvers: &mut Option<Located<u8>>) -> Delete {
+    let raw = table.boolean("raw");
+    let expired = table.boolean("expired");
+    let window = table.parsed("window", "like \"22:00/05:00\"", Window::parse);
+    if let Some(here) = read_approvers(&mut table) {
+        if let Some(above) = approvers {
+            let problem = Problem::new("`approvers` is written twice", "and here");
+            let mistake = Mistake::at(table.notes().source(), here.span.clone(), problem.with_hint("keep one"));
+            table.notes().push(mistake.and_at(table.notes().source(), above.span.clone(), "here"));
+        }
+        *approvers = Some(here);
+    }
+    warner.later(
+        &expired.clone().filter(|expired| expired.value),
+        "retiring and destroying come with a later version",
+        "nothing expires yet",
+    );
+    warner.later(&window, "the deletion window comes with a later version", "raw objects are cleared at any time");
+    table.finish();
+    Delete {
+        raw: raw.is_some_and(|raw| raw.value),
+        expired: expired.is_some_and(|expired| expired.value),
+        window: window.map(|window| window.value),
+    }
+}
+
+fn read_schedule(mut table: TableReader<'_>, warner: &mut Warner<'_>) -> Schedule {
+    let cron = table.parsed("cron", "a line like \"0 2 * * *\"", cron::cron);
+    let time_zone = table.parsed("time_zone", "an IANA name like \"Europe/Zurich\"", |text| {
+        TimeZone::get(text).map(|_| text.to_owned()).map_err(|_| {
+            Problem::new(format!("unknown time zone `{text}`"), "unknown to this host")
+                .with_hint("an IANA name, like \"UTC\" or \"Europe/Zurich\"")
+        })
+    });
+    let meanwhile = "start `holdfast run` by other means, cron or a systemd timer";
+    warner.later(&cron, "`schedule` comes with a later version", meanwhile);
+    if cron.is_none() {
+        warner.later(&time_zone, "`schedule` comes with a later version", meanwhile);
+    }
+    table.finish();
+    Schedule { cron: cron.map(|cron| cron.value), time_zone: time_zone.map_or_else(|| "UTC".into(), |zone| zone.value) }
+}
+
+/// A source as far as it could be read.
+struct SourceDraft {
+    name: Option<Located<String>>,
+    url: Option<Located<Url>>,
+    layout: Option<Located<String>>,
+    format: Option<String>,
+    workspace: String,
+    settle: Duration,
+}
+
+impl SourceDraft {
+    fn finish(self) -> Option<SourceSettings> {
+        Some(SourceSettings {
+            name: self.name?.value,
+            url: self.url?.value,
+            layout: self.layout?.value,
+            format: self.format,
+            workspace: self.workspace,
+            settle: self.settle,
+        })
+    }
+}
+
+fn read_source(mut table: TableReader<'_>, base: &Path) -> SourceDraft {
+    let name = table.parsed("name", "like \"collector\"", |text| valid_name("source", text));
+    let url = table.parsed("url", "a path or URL", |text| value::location(text, base));
+    let layout = table.parsed("layout", "a path template or a layout's name", |text| not_empty("layout", text));
+    for (key, example) in [
+        ("name", "name = \"collector\""),
+        ("url", "url = \"/var/log/landing\""),
+        ("layout", "layout = \"{table}/{year}/{month}/{day}/{hour}/*\""),
+    ] {
+        let problem = Problem::new(format!("a source without `{key}`"), format!("`{key}` is missing"));
+        table.missing(key, problem.with_hint(format!("add one, like {example}")));
+    }
+    let format = table.parsed("format", "a format's name", |text| not_empty("format", text));
+    let workspace = table.parsed("workspace", "like \"main\"", |text| valid_name("workspace", text));
+    let settle = table.parsed("settle", "a duration like \"1h\"", value::duration);
+    table.finish();
+    SourceDraft {
+        name,
+        url,
+        layout,
+        format: format.map(|format| format.value),
+        workspace: workspace.map_or_else(|| "main".into(), |workspace| workspace.value),
+        settle: settle.map_or(DEFAULT_SETTLE, |settle| settle.value),
+    }
+}
+
+fn valid_name(what: &str, text: &str) -> Result<String, Problem> {
+    if TableName::is_valid_part(text) {
+        return Ok(text.to_owned());
+    }
+    Err(Problem::new(format!("`{text}` is no name for a {what}"), "not a name")
+        .with_hint("letters, digits, `_`, `-` and `.`, not starting with `.`"))
+}
+
+fn not_empty(key: &str, text: &str) -> Result<String, Problem> {
+    if text.trim().is_empty() {
+        Err(Problem::new(format!("an empty `{key}`"), "nothing in it"))
+    } else {
+        Ok(text.into())
+    }
+}
+
+fn refuse_same_names(sources: &[SourceDraft], notes: &Notes) {
+    let names: Vec<&Located<String>> = sources.iter().filter_map(|source| source.name.as_ref()).collect();
+    for (index, name) in names.iter().enumerate() {
+        let same = |other: &&&Located<String>| other.value.to_lowercase() == name.value.to_lowercase();
+        if let Some(first) = names[..index].iter().find(same) {
+            let problem = Problem::new(format!("two sources are named `{}`", name.value), "the second");
+            let mistake = Mistake::at(notes.source(), name.span.clone(), problem.with_hint("give each its own name"));
+            notes.push(mistake.and_at(notes.source(), first.span.clone(), "the first"));
+        }
+    }
+}
+
+/// What lies in the archive or ledger must never be taken for raw logs, which are cleared.
+fn refuse_overlap(store: &str, location: &Located<Url>, sources: &[SourceDraft], notes: &Notes) {
+    for url in sources.iter().filter_map(|source| source.url.as_ref()) {
+        if value::overlap(&location.value, &url.value) {
+            let problem = Problem::new(format!("a source overlaps the {store}"), "this source")
+                .with_hint("one lies in the other: give them folders side by side");
+            let mistake = Mistake::at(notes.source(), url.span.clone(), problem);
+            notes.push(mistake.and_at(notes.source(), location.span.clone(), format!("the {store}")));
+        }
+    }
+}
+
+fn as_duration_text<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&value::duration_text(*duration))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every key of DESIGN §5, as written there.
+    const WHOLE: &str = r#"
+archive  = "file:///srv/holdfast"        # path, file://, s3://, az://, gs://
+ledger   = "file:///srv/holdfast/ledger" # default below the archive; better another account
+policies = "policies"
+memory   = "1GiB"
+simulation = false
+approvers = 2
+
+[delete]
+raw     = true
+expired = true
+window  = "22:00/05:00"
+
+[schedule]
+cron      = "0 2 * * *"
+time_zone = "UTC"
+
+[[source]]
+name = "collector"
+url  = "file:///var/log/landing"
+layout = "{table}/{year}/{month}/{day}/{hour}/*"
+workspace = "main"
+settle = "1h"
+"#;
+
+    fn base() -> &'static Path {
+        Path::new("/etc/holdfast")
+    }
+
+    #[test]
+    fn every_key_of_the_design_parses() {
+        let settings = Settings::parse(WHOLE, base()).unwrap();
+        assert_eq!(settings.archive.as_str(), "file:///srv/holdfast");
+        assert_eq!(settings.ledger.as_ref().unwrap().as_str(), "file:///srv/holdfast/ledger");
+        assert_eq!(settings.policies, Path::new("/etc/holdfast/policies"));
+        assert_eq!((settings.memory, settings.simulation, settings.approvers), (1 << 30, false, 2));
+        assert!(settings.delete.raw && settings.delete.expired);
+        assert_eq!(settings.delete.window.unwrap().to_string(), "22:00/05:00");
+        assert_eq!(settings.schedule.cron.as_deref(), Some("0 2 * * *"));
+        let [source] = settings.sources.as_slice() else { panic!() };
+        assert_eq!((source.name.as_str(), source.workspace.as_str()), ("collector", "main"));
+        assert_eq!((source.settle, source.format.as_deref()), (Duration::from_secs(3600), None));
+        let titles: Vec<_> = settings.warnings().iter().map(Warning::title).collect();
+        assert_eq!(
+            titles,
+            [
+                "retiring and destroying come with a later version",
+                "the deletion window comes with a later version",
+                "several approvers come with a later version",
+                "`schedule` comes with a later version",
+            ]
+        );
+    }
+
+    #[test]
+    fn i3_nothing_is_armed_by_default() {
+        let settings = Settings::parse("archive = \"archive\"", base()).unwrap();
+        assert!(!settings.delete.raw && !settings.delete.expired && !settings.simulation);
+        assert_eq!(settings.archive.as_str(), "file:///etc/holdfast/archive");
+        assert_eq!((settings.ledger, settings.approvers, settings.memory), (None, 1, 1 << 30));
+        assert!(settings.sources.is_empty() && settings.warnings.is_empty());
+        assert!(settings.schedule.cron.is_none() && settings.schedule.time_zone == "UTC");
+    }
+
+    #[test]
+    fn all_mistakes_come_at_once_and_in_order() {
+        let text =
+            "archive = 1\nmemry = \"1GiB\"\n[delete]\nraw = \"true\"\nwindow = \"x\"\n[[source]]\nname = \"a b\"\n";
+        let mistakes = Settings::parse(text, base()).unwrap_err();
+        let lines: Vec<_> = mistakes.iter().filter_map(Mistake::line).collect();
+        assert_eq!(lines, [1, 2, 4, 5, 6, 6, 7]);
+    }
+
+    #[test]
+    fn a_source_never_overlaps_archive_or_ledger() {
+        for (archive, ledger, source, right) in [
+            ("/srv/a", "/srv/l", "/srv/raw", true),
+            ("/srv/a", "/srv/l", "/srv", false),
+            ("/srv/a", "/srv/l", "/srv/a/raw", false),
+            ("/srv/a", "/srv/l", "/srv/l", false),
+        ] {
+            let text = format!(
+                "archive = \"{archive}\"\nledger = \"{ledger}\"\n\
+                 [[source]]\nname = \"s\"\nurl = \"{source}\"\nlayout = \"x\"\n"
+            );
+            assert_eq!(Settings::parse(&text, base()).is_ok(), right, "{text}");
+        }
+    }
+
+    #[test]
+    fn approvers_may_stand_in_delete_but_once() {
+        let parse = |text: &str| Settings::parse(&format!("archive = \"a\"\n{text}"), base());
+        assert_eq!(parse("[delete]\napprovers = 2").unwrap().approvers, 2);
+        assert!(parse("approvers = 1\n[delete]\napprovers = 2").is_err());
+        assert!(parse("approvers = 0").is_err());
+    }
+
+    #[test]
+    fn finds_the_file_in_order_and_says_where_it_looked() {
+        let folder = tempfile::tempdir().unwrap();
+        let (cwd, system) = (folder.path(), folder.path().join("system.toml"));
+        let find = |explicit: Option<&str>, env: Option<&str>| {
+            find_with_system(explicit.map(Path::new), env.map(OsStr::new), cwd, &system)
+        };
+        let error = find(None, None).unwrap_err();
+        assert_eq!(error.kind(), Kind::Usage);
+        for place in ["--config", "$HOLDFAST_CONFIG", "holdfast.toml", "system.toml"] {
+            assert!(error.reason().contains(place), "{error}");
+        }
+        std::fs::write(&system, "").unwrap();
+        assert_eq!(find(None, None).unwrap(), system);
+        std::fs::write(cwd.join("holdfast.toml"), "").unwrap();
+        assert_eq!(find(None, Some("")).unwrap(), cwd.join("holdfast.toml"));
+        assert!(find(None, Some("env.toml")).is_err(), "a named file is never replaced by another");
+        std::fs::write(cwd.join("env.toml"), "").unwrap();
+        assert_eq!(find(None, Some("env.toml")).unwrap(), cwd.join("env.toml"));
+        assert!(find(Some("mine.toml"), Some("env.toml")).is_err());
+        std::fs::write(cwd.join("mine.toml"), "").unwrap();
+        assert_eq!(find(Some("mine.toml"), Some("env.toml")).unwrap(), cwd.join("mine.toml"));
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("holdfast.toml");
+        std::fs::write(&file, "archive = \"archive\"\npolicies = \"../rules\"").unwrap();
+        let settings = Settings::read(&file).unwrap();
+        assert_eq!(settings.archive.to_file_path().unwrap(), folder.path().join("archive"));
+        assert_eq!(settings.policies, folder.path().parent().unwrap().join("rules"));
+        assert_eq!(settings.file.as_deref(), Some(file.as_path()));
+        std::fs::write(&file, "archive = 1").unwrap();
+        let error: Error = Settings::read(&file).unwrap_err().into();
+        assert_eq!((error.kind(), error.exit_code()), (Kind::Usage, 2));
+        assert!(Settings::read(&folder.path().join("none.toml")).is_err());
+        std::fs::write(&file, b"\xff").unwrap();
+        assert_eq!(Settings::read(&file).unwrap_err().to_string().split(" (").next(), Some("not UTF-8 from byte 0 on"));
+    }
+
+    #[test]
+    fn prints_as_json_in_the_notation_it_reads() {
+        let json = serde_json::to_value(Settings::parse(WHOLE, base()).unwrap()).unwrap();
+        assert_eq!(json["source"][0]["settle"], "1h");
+        assert_eq!(json["delete"]["window"], "22:00/05:00");
+        assert_eq!(json["archive"], "file:///srv/holdfast");
+    }
+}

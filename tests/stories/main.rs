@@ -1,1 +1,4 @@
-fn main(){}
+//! The stories: what Holdfast promises, told against the library as users meet it. One binary, since each one links
+//! the whole engine.
+
+mod policy;

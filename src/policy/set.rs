@@ -1,0 +1,414 @@
+//! The policy folder as a whole: all files together, all mistakes together, one answer for each table.
+//!
+//! A set exists only if every file of it is right: there is no half-read policy. Which rule governs does not depend on
+//! the order of files or of rules within a file.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Kind};
+use crate::names::TableName;
+use crate::settings::diagnose::{self, Mistake, Problem, Source, Warning, line_of, nearest};
+
+use super::document::{DefaultsDocument, Place, PolicyDocument, RuleDocument, TableDocument};
+use super::rule::{Origin, Rule, add_length, add_text};
+use super::select::Pattern;
+
+/// A policy file as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyFile {
+    /// Relative to the folder.
+    pub name: String,
+    pub text: String,
+}
+
+/// All files of a folder, as meant.
+#[derive(Debug, Clone)]
+pub struct PolicySet {
+    files: Vec<PolicyFile>,
+    governing: Vec<Governing>,
+    defaults: Option<Rule>,
+}
+
+/// A rule with what it governs.
+#[derive(Debug, Clone)]
+struct Governing {
+    pattern: Pattern,
+    /// For the warning that it matches nothing: where its name stands.
+    source: Arc<Source>,
+    name: std::ops::Range<usize>,
+    rule: Rule,
+}
+
+/// A policy folder that cannot be used, with all its mistakes.
+#[derive(Debug)]
+pub struct PolicyError {
+    pub folder: PathBuf,
+    pub mistakes: Vec<Mistake>,
+}
+
+impl PolicyError {
+    /// Every mistake as rustc would print it.
+    pub fn render(&self, color: bool) -> String {
+        diagnose::render_all(&self.mistakes, color)
+    }
+}
+
+impl fmt::Display for PolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&diagnose::summary(&self.mistakes))
+    }
+}
+
+impl std::error::Error for PolicyError {}
+
+impl From<PolicyError> for Error {
+    fn from(error: PolicyError) -> Self {
+        let attempted = format!("reading the policies in {}", error.folder.display());
+        Error::from_source(Kind::Policy, attempted, error)
+            .with_hint("correct the policy files and try again with `holdfast check`")
+    }
+}
+
+impl PolicySet {
+    /// Reads every `*.toml` directly in `folder`, but hidden ones.
+    pub fn read_folder(folder: &Path) -> Result<PolicySet, PolicyError> {
+        let (files, mut mistakes) = read_files(folder);
+        match build(files, Some(folder)) {
+            Ok(set) if mistakes.is_empty() => Ok(set),
+            Ok(_) => Err(PolicyError { folder: folder.to_owned(), mistakes }),
+            Err(more) => {
+                mistakes.extend(more);
+                Err(PolicyError { folder: folder.to_owned(), mistakes })
+            }
+        }
+    }
+
+    /// A set from files read before, as the ledger keeps them.
+    pub fn from_files(files: Vec<PolicyFile>) -> Result<PolicySet, Vec<Mistake>> {
+        if files.is_empty() {
+            return Err(vec![no_files("the policy folder")]);
+        }
+        build(files, None)
+    }
+
+    /// Sorted by name.
+    pub fn files(&self) -> &[PolicyFile] {
+        &self.files
+    }
+
+    /// Hex SHA-256 over the files' names and texts, each with its length (u64 LE) before it.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        add_length(&mut hash, self.files.len() as u64);
+        for file in &self.files {
+            add_text(&mut hash, &file.name);
+            add_text(&mut hash, &file.text);
+        }
+        hex::encode(hash.finalize())
+    }
+
+    /// The rule that governs `table`: the winner of those that match, else [defaults]. None: no rule; such a table is
+    /// kept and reported.
+    pub fn rule_for(&self, table: &TableName) -> Option<Rule> {
+        let winner = self.governing.iter().filter(|governing| governing.pattern.matches(table));
+        let winner = winner.max_by_key(|governing| governing.pattern.precedence());
+        winner.map(|governing| &governing.rule).or(self.defaults.as_ref()).cloned()
+    }
+
+    /// Every rule with its pattern, in the order of files and lines; [defaults] not among them.
+    pub fn rules(&self) -> impl Iterator<Item = (&Pattern, &Rule)> {
+        self.governing.iter().map(|governing| (&governing.pattern, &governing.rule))
+    }
+
+    /// The rule of tables that no rule names, if [defaults] says how long they are kept.
+    pub fn defaults(&self) -> Option<&Rule> {
+        self.defaults.as_ref()
+    }
+
+    /// The rules that match none of the `known` tables, each with the nearest name among them.
+    pub fn unmatched(&self, known: &[TableName]) -> Vec<Warning> {
+        let idle = |governing: &&Governing| !known.iter().any(|table| governing.pattern.matches(table));
+        self.governing.iter().filter(idle).map(|governing| unmatched(governing, known)).collect()
+    }
+}
+
+fn unmatched(governing: &Governing, known: &[TableName]) -> Warning {
+    let written = governing.pattern.as_str();
+    let whole: Vec<String> = known.iter().map(TableName::to_string).collect();
+    let near = if written.contains('/') {
+        nearest(written, whole.iter().map(String::as_str))
+    } else {
+        nearest(written, known.iter().map(|table| table.table.as_str()))
+    };
+    let hint = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "it applies as soon as such a table appears".into(),
+    };
+    let problem = Problem::new(format!("`{written}` matches no known table"), "matches nothing").with_hint(hint);
+    Warning::new(Mistake::at(&governing.source, governing.name.clone(), problem))
+}
+
+fn no_files(folder: &str) -> Mistake {
+    let problem = Problem::new("no policy file here", "")
+        .with_hint("put at least one *.toml in it that says `version = 1`, and what to keep");
+    Mistake::of_file(folder, problem)
+}
+
+/// The texts of a folder's policy files, and what kept others from being read.
+fn read_files(folder: &Path) -> (Vec<PolicyFile>, Vec<Mistake>) {
+    let shown = |path: &Path| path.display().to_string();
+    let failed = |path: &Path, reason: String| Mistake::of_file(shown(path), Problem::new(reason, ""));
+    let (mut files, mut mistakes) = (Vec::new(), Vec::new());
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            let problem = Problem::new(format!("the policy folder cannot be read: {error}"), "")
+                .with_hint("`policies` in the settings names the folder");
+            return (files, vec![Mistake::of_file(shown(folder), problem)]);
+        }
+    };
+    for entry in entries {
+        let path = match entry {
+            Ok(entry) => entry.path(),
+            Err(error) => {
+                mistakes.push(failed(folder, format!("the policy folder cannot be read: {error}")));
+                continue;
+            }
+        };
+        let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
+        let extension = path.extension().map(|extension| extension.to_string_lossy().into_owned()).unwrap_or_default();
+        if name.starts_with('.') || !extension.eq_ignore_ascii_case("toml") {
+            continue;
+        }
+        if extension != "toml" {
+            // Left out in silence, its tables would fall under other rules.
+            let problem = Problem::new(format!("a policy file named .{extension}"), "");
+            mistakes.push(Mistake::of_file(shown(&path), problem.with_hint("rename it to .toml")));
+            continue;
+        }
+        match std::fs::read(&path).map(String::from_utf8) {
+            Ok(Ok(text)) => files.push(PolicyFile { name, text }),
+            Ok(Err(error)) => {
+                let good = error.utf8_error().valid_up_to();
+                let line = error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count() + 1;
+                let problem = Problem::new(format!("line {line} is not UTF-8"), "");
+                mistakes.push(Mistake::of_file(shown(&path), problem.with_hint("save the file as UTF-8")));
+            }
+            Err(error) => mistakes.push(failed(&path, format!("the policy file cannot be read: {error}"))),
+        }
+    }
+    if files.is_empty() && mistakes.is_empty() {
+        mistakes.push(no_files(&shown(folder)));
+    }
+    mistakes.sort_by(|one, other| one.file().cmp(other.file()));
+    (files, mistakes)
+}
+
+/// A [[table]] with the name of its file.
+type Named<'f, T> = (&'f str, T);
+
+fn build(mut files: Vec<PolicyFile>, folder: Option<&Path>) -> Result<PolicySet, Vec<Mistake>> {
+    files.sort_by(|one, other| one.name.cmp(&other.name));
+    let mut mistakes = Vec::new();
+    let mut defaults: Vec<Named<'_, DefaultsDocument>> = Vec::new();
+    let mut tables: Vec<Named<'_, TableDocument>> = Vec::new();
+    for file in &files {
+        let shown = folder.map_or_else(|| file.name.clone(), |folder| folder.join(&file.name).display().to_string());
+        match PolicyDocument::read(&Arc::new(Source { name: shown, text: file.text.clone() })) {
+            Ok(document) => {
+                defaults.extend(document.defaults.map(|defaults| (file.name.as_str(), defaults)));
+                tables.extend(document.table.into_iter().map(|table| (file.name.as_str(), table)));
+            }
+            Err(found) => mistakes.extend(found),
+        }
+    }
+    // While a file could not be read, its [defaults] may be what the others count on.
+    let whole = mistakes.is_empty();
+    refuse_second_defaults(&defaults, &mut mistakes);
+    refuse_conflicts(&tables, &mut mistakes);
+    let common = defaults.first().map(|(_, defaults)| &defaults.keys);
+    if whole {
+        refuse_missing_retain(&tables, common, &mut mistakes);
+    }
+    if !mistakes.is_empty() {
+        mistakes.sort_by(|one, other| (one.file(), one.start()).cmp(&(other.file(), other.start())));
+        return Err(mistakes);
+    }
+    let governing = tables
+        .iter()
+        .filter_map(|(file, table)| {
+            let origin = origin(file, &table.place, Some(table.name.value.as_str()));
+            Some(Governing {
+                pattern: table.name.value.clone(),
+                source: Arc::clone(&table.place.source),
+                name: table.name.span.clone(),
+                rule: Rule::resolve(&table.keys, common, origin)?,
+            })
+        })
+        .collect();
+    let defaults = defaults
+        .first()
+        .and_then(|(file, defaults)| Rule::resolve(&defaults.keys, None, origin(file, &defaults.place, None)));
+    Ok(PolicySet { files, governing, defaults })
+}
+
+fn origin(file: &str, place: &Place, pattern: Option<&str>) -> Origin {
+    let line = line_of(&place.source.text, place.header.start);
+    Origin { file: file.to_owned(), line, pattern: pattern.map(str::to_owned) }
+}
+
+fn refuse_second_defaults(defaults: &[Named<'_, DefaultsDocument>], mistakes: &mut Vec<Mistake>) {
+    let Some(((_, first), others)) = defaults.split_first() else { return };
+    for (_, other) in others {
+        let problem = Problem::new("[defaults] stands in two files", "the second")
+            .with_hint("there is one [defaults] for the whole folder: merge them");
+        let mistake = Mistake::at(&other.place.source, other.place.header.clone(), problem);
+        mistakes.push(mistake.and_at(&first.place.source, first.place.header.clone(), "the first"));
+    }
+}
+
+/// Two rules that mean the same tables, or that would tie over one.
+fn refuse_conflicts(tables: &[Named<'_, TableDocument>], mistakes: &mut Vec<Mistake>) {
+    for (index, (_, table)) in tables.iter().enumerate() {
+        for (_, first) in &tables[..index] {
+            let (one, other) = (&first.name.value, &table.name.value);
+            let problem = if one.means_the_same(other) {
+                Problem::new(format!("two rules for `{other}`"), "the second")
+                    .with_hint("names count without regard to case; a table has one rule: merge the two")
+            } else if let Some(example) = one.tie(other) {
+                Problem::new(format!("`{one}` and `{other}` tie: neither is more literal"), "the second")
+                    .with_hint(format!("both match `{example}`, for one: add literal characters, or name the tables"))
+            } else {
+                continue;
+            };
+            let mistake = Mistake::at(&table.place.source, table.name.span.clone(), problem);
+            mistakes.push(mistake.and_at(&first.place.source, first.name.span.clone(), "the first"));
+        }
+    }
+}
+
+fn refuse_missing_retain(
+    tables: &[Named<'_, TableDocument>],
+    defaults: Option<&RuleDocument>,
+    mistakes: &mut Vec<Mistake>,
+) {
+    if defaults.is_some_and(|defaults| defaults.retain.is_some()) {
+        return;
+    }
+    for (_, table) in tables.iter().filter(|(_, table)| table.keys.retain.is_none()) {
+        let name = &table.name.value;
+        let problem = Problem::new(format!("nothing says how long `{name}` is kept"), "no `retain`, nor in [defaults]")
+            .with_hint("add retain = \"730d\", say, or retain = \"forever\"");
+        mistakes.push(Mistake::at(&table.place.source, table.name.span.clone(), problem));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(name: &str, text: &str) -> PolicyFile {
+        PolicyFile { name: name.into(), text: format!("version = 1\n{text}") }
+    }
+
+    fn table(name: &str, retain: &str) -> String {
+        format!("[[table]]\nname = \"{name}\"\nretain = \"{retain}\"\n")
+    }
+
+    fn retain(set: &PolicySet, name: &str) -> Option<String> {
+        set.rule_for(&TableName::parse(name).unwrap()).map(|rule| rule.retain.to_string())
+    }
+
+    #[test]
+    fn the_most_literal_rule_governs_whatever_the_order() {
+        let rules = [
+            table("*", "1d"),
+            table("Sec*", "2d"),
+            table("SecurityEvent", "3d"),
+            table("main/SecurityEvent", "4d"),
+            table("card/*", "5d"),
+        ];
+        for turn in 0..rules.len() {
+            let mut rules = rules.clone();
+            rules.rotate_left(turn);
+            let (one, other) = rules.split_at(2);
+            let set = PolicySet::from_files(vec![file("b.toml", &one.concat()), file("a.toml", &other.concat())]);
+            let set = set.unwrap();
+            assert_eq!(retain(&set, "main/securityevent").unwrap(), "4d");
+            assert_eq!(retain(&set, "card/SecurityEvent").unwrap(), "3d", "exact beats glob");
+            assert_eq!(retain(&set, "card/Other").unwrap(), "5d");
+            assert_eq!(retain(&set, "main/SecOps").unwrap(), "2d");
+            assert_eq!(retain(&set, "main/Heartbeat").unwrap(), "1d");
+        }
+    }
+
+    #[test]
+    fn i7_a_table_without_a_rule_has_none() {
+        let set = PolicySet::from_files(vec![file("a.toml", &table("A", "1y"))]).unwrap();
+        assert_eq!(retain(&set, "main/B"), None);
+        let text = format!("[defaults]\nkeep_raw = \"0d\"\n{}", table("A", "1y"));
+        let set = PolicySet::from_files(vec![file("a.toml", &text)]).unwrap();
+        assert_eq!(retain(&set, "main/B"), None, "[defaults] without retain is no rule");
+        let set = PolicySet::from_files(vec![file("a.toml", "[defaults]\nretain = \"forever\"\n")]).unwrap();
+        assert_eq!(retain(&set, "main/B").unwrap(), "forever");
+    }
+
+    #[test]
+    fn the_digest_is_of_names_and_texts() {
+        let set = |files: &[(&str, &str)]| {
+            let files = files.iter().map(|(name, text)| file(name, text)).collect();
+            PolicySet::from_files(files).unwrap().digest()
+        };
+        let digest = set(&[("a.toml", "#1\n"), ("b.toml", "")]);
+        assert_eq!(digest, set(&[("b.toml", ""), ("a.toml", "#1\n")]));
+        assert_ne!(digest, set(&[("a.toml", "#2\n"), ("b.toml", "")]));
+        assert_ne!(digest, set(&[("a.toml", "#1\n"), ("c.toml", "")]));
+        assert_ne!(digest, set(&[("a.toml", "#1\n")]));
+    }
+
+    #[test]
+    fn rules_that_match_nothing_name_the_nearest() {
+        let text = table("SecurtyEvent", "1y") + &table("main/Audit*", "1y") + &table("SigninLogs", "1y");
+        let set = PolicySet::from_files(vec![file("a.toml", &text)]).unwrap();
+        let known = ["SecurityEvent", "cde/AuditLogs", "signinlogs"].map(|name| TableName::parse(name).unwrap());
+        let warnings = set.unmatched(&known);
+        let hints: Vec<_> = warnings.iter().map(|warning| warning.hint().unwrap()).collect();
+        assert_eq!(hints, ["did you mean `SecurityEvent`?", "it applies as soon as such a table appears"]);
+        assert_eq!(warnings[0].line(), Some(3));
+    }
+
+    #[test]
+    fn folders_that_cannot_be_read_say_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let titles = |path: &Path| -> Vec<String> {
+            let error = PolicySet::read_folder(path).unwrap_err();
+            error.mistakes.iter().map(|mistake| mistake.title().to_owned()).collect()
+        };
+        assert!(titles(&folder.path().join("none"))[0].starts_with("the policy folder cannot be read"));
+        assert_eq!(titles(folder.path()), ["no policy file here"]);
+        std::fs::write(folder.path().join(".hidden.toml"), "x").unwrap();
+        std::fs::write(folder.path().join("note.txt"), "x").unwrap();
+        assert_eq!(titles(folder.path()), ["no policy file here"]);
+        std::fs::write(folder.path().join("a.toml"), b"version = 1\n# \xff\n").unwrap();
+        std::fs::write(folder.path().join("b.TOML"), "version = 1").unwrap();
+        std::fs::write(folder.path().join("c.toml"), "version = 1\nretian = 1\n").unwrap();
+        std::fs::create_dir(folder.path().join("d.toml")).unwrap();
+        let titles = titles(folder.path());
+        assert_eq!(titles.len(), 4, "{titles:?}");
+        assert_eq!(titles[..2], ["line 2 is not UTF-8", "a policy file named .TOML"]);
+        assert!(titles[2].starts_with("the policy file cannot be read"));
+        assert_eq!(titles[3], "unknown key `retian` in a policy file");
+    }
+
+    #[test]
+    fn an_error_is_one_of_policy() {
+        let folder = tempfile::tempdir().unwrap();
+        let error: Error = PolicySet::read_folder(folder.path()).unwrap_err().into();
+        assert_eq!((error.kind(), error.exit_code()), (Kind::Policy, 1));
+    }
+}
