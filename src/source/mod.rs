@@ -9,7 +9,7 @@ mod discover;
 mod layout;
 mod local;
 mod object;
-// pub mod sample;
+pub mod sample;
 mod template;
 #[cfg(test)]
 mod testing;
