@@ -1,1 +1,401 @@
-//! (to be written)
+//! Is what was written still what is there? Reads everything, changes nothing.
+//!
+//! The ledger's chain and its attachments, the witnesses outside it, each Delta commit and checkpoint, each segment byte
+//! for byte and row for row, the quarantine, and raw objects that are archived but not cleared. It claims no more than
+//! the newest surviving witness supports (DESIGN §7).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use object_store::path::Path;
+use serde::Serialize;
+
+use crate::archive::schema::TableSchema;
+use crate::archive::{Table, catalogue, checkpoint_path, commit_path, segment_location, table_path, witness_of};
+use crate::error::{Error, Kind, Result};
+use crate::ledger::{
+    Chain, Head, KnownTable, Stage, State, ZEROS, attachment_path, entry_path, list_entries, parse_entry, read_head, sha256_hex,
+};
+use crate::pipeline::read_back::read_back;
+use crate::source::hash_prefix;
+use crate::storage::Store;
+
+/// What `verify` found.
+#[derive(Debug, Default, Serialize)]
+pub struct Verification {
+    pub entries: u64,
+    pub attachments: u64,
+    pub commits: u64,
+    pub segments: u64,
+    pub rows: u64,
+    pub bytes: u64,
+    pub quarantined: u64,
+    pub raw_objects: u64,
+    /// The newest entry that something outside the chain has seen.
+    pub witnessed: Option<u64>,
+    pub witness: Option<String>,
+    /// What is not what was written.
+    pub damage: Vec<Finding>,
+    /// Commits in our tables that are not ours: nothing is destroyed there until they are adopted.
+    pub foreign: Vec<Finding>,
+    /// What is no damage, but worth knowing.
+    pub notes: Vec<Finding>,
+}
+
+/// One thing that is not as it should be: what, and what that means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    pub what: String,
+    pub why: String,
+    pub meaning: String,
+}
+
+impl Verification {
+    pub fn exit_code(&self) -> u8 {
+        match (self.damage.is_empty(), self.foreign.is_empty()) {
+            (false, _) => Kind::Damaged.exit_code(),
+            (true, false) => Kind::Decision.exit_code(),
+            (true, true) => 0,
+        }
+    }
+
+    fn damaged(&mut self, what: impl Into<String>, why: impl Into<String>, meaning: impl Into<String>) {
+        self.damage.push(Finding { what: what.into(), why: why.into(), meaning: meaning.into() });
+    }
+
+    fn witness(&mut self, head: &Head, whose: &str) {
+        if self.witnessed.is_none_or(|seq| head.seq > seq) {
+            self.witnessed = Some(head.seq);
+            self.witness = Some(whose.to_owned());
+        }
+    }
+}
+
+const LEDGER_MEANING: &str = "what happened there cannot be proven any more; until it is put back from a copy, nothing is archived, \
+    cleared or destroyed";
+const SEGMENT_MEANING: &str = "the rows of this segment cannot be trusted; raw objects it was made from are not cleared. Put the \
+    file back from a copy, or archive the raw objects again if they are still there";
+const TABLE_MEANING: &str = "nothing is added to, cleared from or destroyed in this table; put the file back from a copy";
+
+/// Verifies the ledger alone: chain, attachments, `head.json`.
+pub fn verify_ledger(ledger: &Store) -> Result<Verification> {
+    let mut found = Verification::default();
+    check_chain(ledger, &mut found)?;
+    Ok(found)
+}
+
+/// Verifies everything. `sources` are the stores that could be opened, by name.
+pub fn verify(archive: &Store, ledger: &Store, sources: &BTreeMap<String, Store>, threads: usize) -> Result<Verification> {
+    let mut found = verify_ledger(ledger)?;
+    let chain = match Chain::open(ledger.clone(), "verify", Box::new(String::new)) {
+        Ok(chain) => chain,
+        Err(error) if error.kind() == Kind::Damaged => {
+            if found.damage.is_empty() {
+                found.damaged(error.attempted(), error.reason(), LEDGER_MEANING);
+            }
+            found.notes.push(Finding {
+                what: "the tables".into(),
+                why: "they were not checked: without the ledger nothing says what should be there".into(),
+                meaning: "repair the ledger, then verify again".into(),
+            });
+            return Ok(found);
+        }
+        Err(error) => return Err(error),
+    };
+    let state = chain.state();
+    for known in state.tables.values() {
+        check_table(archive, state, known, threads, &mut found)?;
+    }
+    check_quarantine(archive, state, &mut found)?;
+    check_raw(state, sources, &mut found)?;
+    note_open_work(archive, state, &mut found)?;
+    Ok(found)
+}
+
+fn check_chain(ledger: &Store, found: &mut Verification) -> Result<()> {
+    let mut numbers = list_entries(ledger)?;
+    numbers.sort_unstable();
+    let last = numbers.last().copied();
+    let present: BTreeSet<u64> = numbers.into_iter().collect();
+    let mut prev = Some(ZEROS.to_owned());
+    let mut head = None;
+    let mut attachments = BTreeSet::new();
+    for seq in 0..last.map_or(0, |last| last + 1) {
+        if !present.contains(&seq) {
+            found.damaged(format!("ledger entry {seq}"), "it is missing", LEDGER_MEANING);
+            prev = None;
+            continue;
+        }
+        let Some(bytes) = ledger.get(&entry_path(seq))? else { continue };
+        let linked = prev.clone().or_else(|| claimed_prev(&bytes)).unwrap_or_else(|| ZEROS.to_owned());
+        match parse_entry(seq, &linked, &bytes) {
+            Ok(entry) => {
+                found.entries += 1;
+                for reference in entry.body.attachments() {
+                    attachments.insert((reference.sha256.clone(), seq));
+                }
+            }
+            Err(error) => found.damaged(format!("ledger entry {seq}"), error.reason(), LEDGER_MEANING),
+        }
+        prev = Some(sha256_hex(&bytes));
+        head = prev.clone().map(|sha256| Head { seq, sha256 });
+    }
+    for (sha256, seq) in attachments {
+        let what = format!("ledger attachment {sha256}, which entry {seq} names");
+        match ledger.get(&attachment_path(&sha256))? {
+            None => found.damaged(what, "it is missing", LEDGER_MEANING),
+            Some(bytes) if sha256_hex(&bytes) != sha256 => {
+                found.damaged(what, "its bytes do not match its name (SHA-256)", LEDGER_MEANING);
+            }
+            Some(_) => found.attachments += 1,
+        }
+    }
+    check_head(ledger, head.as_ref(), found)
+}
+
+fn claimed_prev(bytes: &[u8]) -> Option<String> {
+    let entry: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    Some(entry["prev"].as_str()?.to_owned())
+}
+
+fn check_head(ledger: &Store, head: Option<&Head>, found: &mut Verification) -> Result<()> {
+    let what = "head.json, the ledger's witness";
+    match read_head(ledger) {
+        Err(error) if error.kind() == Kind::Damaged => {
+            found.damaged(what, error.reason(), "the newest entries are witnessed by Delta commits only; the next run writes it anew");
+        }
+        Err(error) => return Err(error),
+        Ok(None) if head.is_some() => {
+            found.damaged(what, "it is missing", "the newest entries are witnessed by Delta commits only; the next run writes it anew");
+        }
+        Ok(None) => {}
+        Ok(Some(witness)) => compare_witness(&witness, head, ledger, "head.json", found)?,
+    }
+    Ok(())
+}
+
+fn compare_witness(witness: &Head, head: Option<&Head>, ledger: &Store, whose: &str, found: &mut Verification) -> Result<()> {
+    let last = head.map_or_else(|| "is empty".to_owned(), |head| format!("ends at entry {}", head.seq));
+    match ledger.get(&entry_path(witness.seq))? {
+        None => found.damaged(
+            format!("ledger entry {}", witness.seq),
+            format!("{whose} has seen it, but the ledger {last}: its newest entries are gone"),
+            LEDGER_MEANING,
+        ),
+        Some(bytes) if sha256_hex(&bytes) != witness.sha256 => found.damaged(
+            format!("ledger entry {}", witness.seq),
+            format!("{whose} has seen other bytes there (SHA-256)"),
+            LEDGER_MEANING,
+        ),
+        Some(_) => found.witness(witness, whose),
+    }
+    Ok(())
+}
+
+fn check_table(archive: &Store, state: &State, known: &KnownTable, threads: usize, found: &mut Verification) -> Result<()> {
+    let name = &known.name;
+    for (version, sha256) in &known.commits {
+        let path = commit_path(name, *version);
+        let what = format!("Delta commit {version} of {name}");
+        match archive.get(&path)? {
+            None => found.damaged(what, "it is missing", TABLE_MEANING),
+            Some(bytes) if sha256_hex(&bytes) != *sha256 => {
+                found.damaged(what, "its bytes are not those that were written (SHA-256)", TABLE_MEANING);
+            }
+            Some(bytes) => {
+                found.commits += 1;
+                if let Some(witness) = witness_of(&bytes) {
+                    check_commit_witness(&witness, state, &what, found);
+                }
+            }
+        }
+    }
+    for checkpoint in state.checkpoints.iter().filter(|checkpoint| checkpoint.table == *name) {
+        let what = format!("Delta checkpoint {} of {name}", checkpoint.version);
+        match archive.sha256(&checkpoint_path(name, checkpoint.version))? {
+            None => found.damaged(what, "it is missing", TABLE_MEANING),
+            Some(sha256) if sha256 != checkpoint.sha256 => {
+                found.damaged(what, "its bytes are not those that were written (SHA-256)", TABLE_MEANING);
+            }
+            Some(_) => {}
+        }
+    }
+    check_last_checkpoint(archive, known, found)?;
+    let table = match Table::open(archive, name) {
+        Ok(table) => table,
+        Err(error) => {
+            found.damaged(format!("the table {name}"), format!("it cannot be opened: {}", error.reason()), TABLE_MEANING);
+            return check_segments(archive, known, None, threads, found);
+        }
+    };
+    note_foreign(archive, &table, known, found)?;
+    let live: Option<BTreeSet<String>> = Some(table.files()?.into_keys().collect());
+    let schema = match table.schema()? {
+        Some(schema) => match TableSchema::from_delta(catalogue::find(&name.table), &schema) {
+            Ok(schema) => Some(schema),
+            Err(error) => {
+                found.damaged(format!("the schema of {name}"), error.to_string(), TABLE_MEANING);
+                None
+            }
+        },
+        None => None,
+    };
+    for path in live.iter().flatten().filter(|path| !known.segments.contains_key(*path)) {
+        found.foreign.push(Finding {
+            what: format!("segment {path} of {name}"),
+            why: "it is in the table, but the ledger does not know it".into(),
+            meaning: "somebody else wrote it; nothing is destroyed in this table".into(),
+        });
+    }
+    for path in known.segments.keys().filter(|path| !live.iter().flatten().any(|live| live == *path)) {
+        found.damaged(format!("segment {path} of {name}"), "it is not in the table any more", SEGMENT_MEANING);
+    }
+    check_segments(archive, known, schema.as_ref(), threads, found)
+}
+
+fn check_commit_witness(witness: &Head, state: &State, what: &str, found: &mut Verification) {
+    match state.check_witness(witness, what) {
+        Ok(()) => found.witness(witness, what),
+        Err(error) => found.damaged(error.attempted(), error.reason(), LEDGER_MEANING),
+    }
+}
+
+fn check_last_checkpoint(archive: &Store, known: &KnownTable, found: &mut Verification) -> Result<()> {
+    let path = table_path(&known.name).join("_delta_log").join("_last_checkpoint");
+    let Some(bytes) = archive.get(&path)? else { return Ok(()) };
+    let version = serde_json::from_slice::<serde_json::Value>(&bytes).ok().and_then(|hint| hint["version"].as_u64());
+    let there = match version {
+        Some(version) => archive.head(&checkpoint_path(&known.name, version))?.is_some(),
+        None => false,
+    };
+    if !there {
+        let what = format!("_last_checkpoint of {}", known.name);
+        found.damaged(what, "it names no checkpoint that is there", "readers start from the first commit or fail; the next checkpoint mends it");
+    }
+    Ok(())
+}
+
+fn note_foreign(archive: &Store, table: &Table, known: &KnownTable, found: &mut Verification) -> Result<()> {
+    for version in 0..=table.version().unwrap_or_default() {
+        if !known.commits.contains_key(&version) && archive.head(&commit_path(table.name(), version))?.is_some() {
+            found.foreign.push(Finding {
+                what: format!("Delta commit {version} of {}", table.name()),
+                why: "it is not in the ledger".into(),
+                meaning: "somebody else wrote to the table, or a run was killed between its commit and the ledger (the next run \
+                    settles that); nothing is destroyed in this table until it is explained"
+                    .into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn check_segments(archive: &Store, known: &KnownTable, schema: Option<&TableSchema>, threads: usize, found: &mut Verification) -> Result<()> {
+    for (segment, _) in known.segments.values() {
+        let what = format!("segment {} of {}", segment.path, known.name);
+        let path = segment_location(&known.name, &segment.path);
+        match archive.sha256(&path)? {
+            None => found.damaged(what, "it is missing", SEGMENT_MEANING),
+            Some(sha256) if sha256 != segment.sha256 => {
+                found.damaged(what, "its bytes are not those that were written (SHA-256)", SEGMENT_MEANING);
+            }
+            Some(_) => {
+                let Some(schema) = schema else { continue };
+                match read_back(archive, &path, schema, threads) {
+                    Ok(Some(back)) if back.digest == segment.digest => {
+                        found.segments += 1;
+                        found.rows += back.digest.rows;
+                        found.bytes += segment.bytes;
+                    }
+                    Ok(_) => found.damaged(what, "its rows do not give the digest that was recorded", SEGMENT_MEANING),
+                    Err(error) => found.damaged(what, format!("its rows cannot be read: {}", error.reason()), SEGMENT_MEANING),
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_quarantine(archive: &Store, state: &State, found: &mut Verification) -> Result<()> {
+    for quarantined in &state.quarantine {
+        let file = &quarantined.file;
+        let mut whole = true;
+        for (path, expected) in [(&file.data, &file.data_sha256), (&file.index, &file.index_sha256)] {
+            let why = match archive.sha256(&Path::from(path.as_str()))? {
+                Some(sha256) if sha256 == *expected => continue,
+                Some(_) => "its bytes are not those that were written (SHA-256)",
+                None => "it is missing",
+            };
+            whole = false;
+            found.damaged(format!("quarantine file {path}"), why, "quarantined records are lost or changed; their raw objects are not cleared");
+        }
+        if whole {
+            found.quarantined += file.records;
+        }
+    }
+    Ok(())
+}
+
+fn check_raw(state: &State, sources: &BTreeMap<String, Store>, found: &mut Verification) -> Result<()> {
+    let mut objects: Vec<_> = state.objects.iter().filter(|(_, known)| !known.cleared).collect();
+    objects.sort_by_key(|(id, _)| (*id).clone());
+    for (id, known) in objects {
+        let Some(store) = sources.get(&id.source) else { continue };
+        let what = format!("raw object {id}");
+        let path = Path::parse(&id.path)
+            .map_err(|source| Error::from_source(Kind::Internal, format!("reading the path {}", id.path), source))?;
+        let size = known.outcome.size;
+        let hash = match store.head(&path)? {
+            None => {
+                found.damaged(
+                    what,
+                    "it is gone, but the ledger did not clear it",
+                    "somebody else deleted or moved it; its records are in the archive",
+                );
+                continue;
+            }
+            Some(meta) if meta.size < size => None,
+            Some(meta) => hash_prefix(store, &path, size, meta.e_tag.as_deref()).ok(),
+        };
+        if hash.map(hex::encode).as_deref() == Some(known.outcome.sha256.as_str()) {
+            found.raw_objects += 1;
+        } else {
+            found.damaged(
+                what,
+                "its bytes are not those that were archived (SHA-256)",
+                "somebody changed it after it was read; it is not cleared, and the next run reads it as a new object",
+            );
+        }
+    }
+    Ok(())
+}
+
+fn note_open_work(archive: &Store, state: &State, found: &mut Verification) -> Result<()> {
+    let open: Vec<&String> = state
+        .batches
+        .iter()
+        .filter(|(_, batch)| matches!(batch.stage, Stage::Intended | Stage::Prepared(_)))
+        .map(|(id, _)| id)
+        .collect();
+    for batch in &open {
+        found.notes.push(Finding {
+            what: format!("batch {batch}"),
+            why: "it was begun and not finished".into(),
+            meaning: "a run is under way, or was killed; the next run settles it".into(),
+        });
+    }
+    for known in state.tables.values() {
+        let folder = table_path(&known.name);
+        for meta in archive.list(Some(&folder))? {
+            let relative = meta.location.as_ref().strip_prefix(folder.as_ref()).unwrap_or_default().trim_start_matches('/');
+            let of_open_batch = open.iter().any(|batch| relative.contains(batch.as_str()));
+            if !relative.starts_with("_delta_log/") && !known.segments.contains_key(relative) && !of_open_batch {
+                found.notes.push(Finding {
+                    what: format!("{}", meta.location),
+                    why: "it belongs to nothing".into(),
+                    meaning: "an upload that was never committed, or a stranger's file; an armed run removes what is ours".into(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
