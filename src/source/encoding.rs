@@ -26,8 +26,9 @@ pub fn sniff(first_bytes: &[u8]) -> Encoding {
     }
 }
 
-/// What these first bytes are if no line of JSON can begin with them and no encoding here reads them.
-fn foreign(first_bytes: &[u8]) -> Option<&'static str> {
+/// The name of a content that is certainly not lines of text in an encoding known here, by its first eight bytes. An
+/// object of this kind is unreadable as a whole; a [`super::LineReader`] refuses it.
+pub fn unsupported(first_bytes: &[u8]) -> Option<&'static str> {
     match first_bytes {
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some("xz"),
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Some("bzip2"),
@@ -59,7 +60,7 @@ impl<R: Read> Decoder<R> {
     pub(super) fn open(mut raw: R) -> io::Result<Self> {
         let mut first = Vec::with_capacity(8);
         raw.by_ref().take(8).read_to_end(&mut first)?;
-        if let Some(name) = foreign(&first) {
+        if let Some(name) = unsupported(&first) {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 format!("its content is {name}; what can be read is UTF-8 text, plain or as gzip or zstd"),
@@ -226,6 +227,8 @@ mod tests {
     fn what_no_line_can_begin_with_is_named() {
         let error = decoded(b"\xfd7zXZ\0\0\0 more").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+        assert_eq!(unsupported(b"PAR1\x15\0\x15\0"), Some("Parquet"));
+        assert_eq!(unsupported(b"{\"a\":1}\n"), None);
         assert!(error.to_string().contains("xz"), "{error}");
     }
 

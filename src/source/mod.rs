@@ -19,6 +19,6 @@ mod testing;
 pub use aside::{aside_path, original_of_aside};
 pub use content::{Line, LineReader};
 pub use discover::{DiscoverOptions, Discovery, RawObject, Stranger, discover};
-pub use encoding::{Encoding, sniff};
+pub use encoding::{Encoding, sniff, unsupported};
 pub use layout::{Layout, Period, Seen};
 pub use object::{ObjectReader, ReadFailure, hash_prefix};
