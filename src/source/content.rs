@@ -9,42 +9,10 @@
 //! are skipped. gzip of several members and zstd of several frames are read as one stream.
 
 use std::fmt;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::ops::Range;
 
-use flate2::bufread::MultiGzDecoder;
-
-/// How an object's bytes are packed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding {
-    Plain,
-    Gzip,
-    Zstd,
-}
-
-/// Tells the encoding by the magic number of the first bytes (eight are enough).
-pub fn sniff(first_bytes: &[u8]) -> Encoding {
-    match first_bytes {
-        [0x1f, 0x8b, ..] => Encoding::Gzip,
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Encoding::Zstd,
-        // A skippable frame, with which seekable and parallel zstd files begin.
-        [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Encoding::Zstd,
-        _ => Encoding::Plain,
-    }
-}
-
-/// What these first bytes are if no line of JSON can begin with them and no encoding here reads them.
-fn foreign(first_bytes: &[u8]) -> Option<&'static str> {
-    match first_bytes {
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some("xz"),
-        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Some("bzip2"),
-        [b'P', b'K', 3, 4, ..] => Some("zip"),
-        [b'P', b'A', b'R', b'1', ..] => Some("Parquet"),
-        [0x04, 0x22, 0x4d, 0x18, ..] => Some("lz4"),
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
-        _ => None,
-    }
-}
+use super::encoding::{Decoder, Encoding};
 
 /// One line that is not blank.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,8 +44,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 ///
 /// Memory: `max_record` and 256 KiB twice at most, and a zstd window, which is refused beyond 128 MiB.
 pub struct LineReader<R: Read> {
-    stream: Stream<R>,
-    encoding: Encoding,
+    decoder: Decoder<R>,
     max_record: usize,
     buffer: Vec<u8>,
     /// What of `buffer` is read and not yet delivered.
@@ -99,26 +66,8 @@ impl<R: Read> LineReader<R> {
     /// A reader of a whole object. Lines of more than `max_record` bytes come as [`Line::Oversized`].
     ///
     /// Errors: those of `raw`, and `Unsupported` for what is certainly neither text, gzip nor zstd.
-    pub fn new(mut raw: R, max_record: usize) -> io::Result<Self> {
-        let mut first = Vec::with_capacity(8);
-        raw.by_ref().take(8).read_to_end(&mut first)?;
-        if let Some(name) = foreign(&first) {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                format!("its content is {name}; what can be read is UTF-8 text, plain or as gzip or zstd"),
-            ));
-        }
-        let encoding = sniff(&first);
-        let raw = Raw { first, given: 0, inner: raw, failed: false };
-        let stream = match encoding {
-            Encoding::Plain => Stream::Plain(raw),
-            Encoding::Gzip => Stream::Gzip(MultiGzDecoder::new(BufReader::with_capacity(BUFFER_BYTES, raw))),
-            Encoding::Zstd => {
-                let raw = BufReader::with_capacity(BUFFER_BYTES, raw);
-                Stream::Zstd(zstd::stream::read::Decoder::with_buffer(raw)?)
-            }
-        };
-        let mut reader = Self::over(stream, encoding, max_record, 0);
+    pub fn new(raw: R, max_record: usize) -> io::Result<Self> {
+        let mut reader = Self::over(Decoder::open(raw)?, max_record, 0);
         reader.skip_byte_order_mark()?;
         Ok(reader)
     }
@@ -126,17 +75,12 @@ impl<R: Read> LineReader<R> {
     /// A reader of a plain object from offset `at`, where `raw` begins: a place that [`plain_resume`](Self::plain_resume)
     /// told earlier. Offsets of lines go on from `at`. From 0 it is the same as [`new`](Self::new).
     pub fn resume(raw: R, max_record: usize, at: u64) -> io::Result<Self> {
-        if at == 0 {
-            return Self::new(raw, max_record);
-        }
-        let raw = Raw { first: Vec::new(), given: 0, inner: raw, failed: false };
-        Ok(Self::over(Stream::Plain(raw), Encoding::Plain, max_record, at))
+        if at == 0 { Self::new(raw, max_record) } else { Ok(Self::over(Decoder::plain(raw), max_record, at)) }
     }
 
-    fn over(stream: Stream<R>, encoding: Encoding, max_record: usize, base: u64) -> Self {
+    fn over(decoder: Decoder<R>, max_record: usize, base: u64) -> Self {
         LineReader {
-            stream,
-            encoding,
+            decoder,
             max_record,
             buffer: vec![0; BUFFER_BYTES],
             pending: 0..0,
@@ -150,22 +94,18 @@ impl<R: Read> LineReader<R> {
     }
 
     pub fn encoding(&self) -> Encoding {
-        self.encoding
+        self.decoder.encoding()
     }
 
     /// Just after the last complete line that was delivered or skipped, in the decoded stream: from there a plain object
     /// that has grown is read on. `None` for packed objects, which are read anew.
     pub fn plain_resume(&self) -> Option<u64> {
-        (self.encoding == Encoding::Plain).then_some(self.resume)
+        (self.encoding() == Encoding::Plain).then_some(self.resume)
     }
 
     /// The raw reader, for its counts and hashes.
     pub fn get_ref(&self) -> &R {
-        match &self.stream {
-            Stream::Plain(raw) => &raw.inner,
-            Stream::Gzip(decoder) => &decoder.get_ref().get_ref().inner,
-            Stream::Zstd(decoder) => &decoder.get_ref().get_ref().inner,
-        }
+        self.decoder.get_ref()
     }
 
     /// The next line or chunk of a line; `Ok(None)` once the whole object has been read, to its last raw byte.
@@ -254,7 +194,7 @@ impl<R: Read> LineReader<R> {
             self.buffer.reserve_exact(length - self.buffer.len());
             self.buffer.resize(length, 0);
         }
-        let count = self.stream.read(&mut self.buffer[self.pending.end..])?;
+        let count = self.decoder.read(&mut self.buffer[self.pending.end..])?;
         self.pending.end += count;
         self.ended = count == 0;
         Ok(())
@@ -276,7 +216,7 @@ impl<R: Read> LineReader<R> {
 impl<R: Read> fmt::Debug for LineReader<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LineReader")
-            .field("encoding", &self.encoding)
+            .field("encoding", &self.encoding())
             .field("resume", &self.resume)
             .finish_non_exhaustive()
     }
@@ -304,78 +244,11 @@ impl Step {
     }
 }
 
-/// The raw bytes, with those that were looked at given again, and a memory of whose fault a failure was.
-struct Raw<R> {
-    first: Vec<u8>,
-    given: usize,
-    inner: R,
-    failed: bool,
-}
-
-impl<R: Read> Read for Raw<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let rest = &self.first[self.given..];
-        if !rest.is_empty() {
-            let count = rest.len().min(into.len());
-            into[..count].copy_from_slice(&rest[..count]);
-            self.given += count;
-            return Ok(count);
-        }
-        loop {
-            match self.inner.read(into) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.failed = true;
-                    return Err(error);
-                }
-                Ok(count) => return Ok(count),
-            }
-        }
-    }
-}
-
-enum Stream<R: Read> {
-    Plain(Raw<R>),
-    Gzip(MultiGzDecoder<BufReader<Raw<R>>>),
-    Zstd(zstd::stream::read::Decoder<'static, BufReader<Raw<R>>>),
-}
-
-impl<R: Read> Stream<R> {
-    fn raw_failed(&self) -> bool {
-        match self {
-            Stream::Plain(raw) => raw.failed,
-            Stream::Gzip(decoder) => decoder.get_ref().get_ref().failed,
-            Stream::Zstd(decoder) => decoder.get_ref().get_ref().failed,
-        }
-    }
-
-    /// Decoded bytes. Errors of the raw reader pass as they are; a decoder's own are `UnexpectedEof` or `InvalidData`.
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let (name, answer) = match self {
-            Stream::Plain(raw) => return raw.read(into),
-            Stream::Gzip(decoder) => ("gzip", decoder.read(into)),
-            Stream::Zstd(decoder) => ("zstd", decoder.read(into)),
-        };
-        answer.map_err(|error| match error.kind() {
-            _ if self.raw_failed() => error,
-            io::ErrorKind::UnexpectedEof => {
-                io::Error::new(error.kind(), format!("its {name} data is cut off: {error}"))
-            }
-            _ => io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("its {name} data is damaged, or something else follows it: {error}"),
-            ),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
+    use crate::source::testing::{gzip, zstd};
     use proptest::prelude::*;
-    use std::io::Write;
 
     /// A line with its oversized chunks put together: (bytes, start, terminated), `None` for oversized.
     type Owned = (Vec<u8>, u64, Option<bool>);
@@ -413,16 +286,6 @@ mod tests {
         (bytes.into(), start, Some(true))
     }
 
-    fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    fn zstd(bytes: &[u8]) -> Vec<u8> {
-        zstd::stream::encode_all(bytes, 1).unwrap()
-    }
-
     #[test]
     fn line_ends_blanks_and_byte_order_mark() {
         let lines = read(b"\xef\xbb\xbf{1}\r\n\r\n  \t\n\n {2}\n{3}\r", 100).unwrap();
@@ -458,90 +321,15 @@ mod tests {
     }
 
     #[test]
-    fn packed_content_is_told_by_its_bytes() {
-        let text = b"{1}\n{2}\n";
-        let expected = [record("{1}", 0), record("{2}", 4)];
-        let two_members = [gzip(b"{1}\n{"), gzip(b""), gzip(b"2}\n")].concat();
-        let two_frames = [zstd(b"{1}\n{"), zstd(b"2}\n")].concat();
-        let skippable = [&b"\x5e\x2a\x4d\x18\x02\0\0\0hi"[..], &zstd(text)].concat();
-        for (bytes, encoding) in [
-            (text.to_vec(), Encoding::Plain),
-            (gzip(text), Encoding::Gzip),
-            (two_members, Encoding::Gzip),
-            (zstd(text), Encoding::Zstd),
-            (two_frames, Encoding::Zstd),
-            (skippable, Encoding::Zstd),
-        ] {
-            assert_eq!(sniff(&bytes), encoding);
-            let mut reader = LineReader::new(&bytes[..], 100).unwrap();
-            assert_eq!(reader.encoding(), encoding);
-            assert_eq!(lines_of(&mut reader).unwrap(), expected);
-            assert_eq!(reader.plain_resume(), (encoding == Encoding::Plain).then_some(8));
-            assert!(reader.get_ref().is_empty(), "raw bytes left over");
+    fn i1_an_error_does_not_turn_into_an_end() {
+        let packed = gzip(b"{1}\n{2}\n");
+        let mut reader = LineReader::new(&packed[..packed.len() - 1], 100).unwrap();
+        let error = lines_of(&mut reader).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        for _ in 0..3 {
+            assert_eq!(reader.next().unwrap_err().to_string(), error.to_string());
         }
-    }
-
-    #[test]
-    fn i1_cut_or_followed_by_something_is_an_error_that_stays() {
-        let text = b"{\"a\":1}\n{\"b\":[1,2,3,4,5,6,7,8,9]}\n";
-        for (name, packed) in [("gzip", gzip(text)), ("zstd", zstd(text))] {
-            let twice = [&packed[..], &packed[..]].concat();
-            for length in (5..packed.len()).chain(packed.len() + 1..twice.len()) {
-                let error = LineReader::new(&twice[..length], 100).and_then(|mut reader| {
-                    let error = lines_of(&mut reader).unwrap_err();
-                    assert!(reader.next().is_err(), "an error must not turn into an end");
-                    Err::<(), _>(error)
-                });
-                let error = error.unwrap_err();
-                assert!(
-                    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData),
-                    "{name} {length}: {error:?}"
-                );
-                assert!(error.to_string().contains(name), "{error}");
-            }
-            for tail in [&b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"[..], b"{\"c\":1}\n", b"\n", b"\x1f"] {
-                let error = read(&[&packed[..], tail].concat(), 100).unwrap_err();
-                assert!(error.to_string().contains(name), "{error}");
-            }
-            let mut flipped = packed.clone();
-            let middle = flipped.len() - 3;
-            flipped[middle] ^= 0x10;
-            if name == "gzip" {
-                assert_eq!(read(&flipped, 100).unwrap_err().kind(), io::ErrorKind::InvalidData);
-            }
-        }
-    }
-
-    #[test]
-    fn what_no_line_can_begin_with_is_named() {
-        let error = LineReader::new(&b"\xfd7zXZ\0\0\0 more"[..], 100).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
-        assert!(error.to_string().contains("xz"), "{error}");
-    }
-
-    #[test]
-    fn a_failure_of_the_raw_reader_passes_as_it_is() {
-        #[derive(Debug)]
-        struct Gone;
-        impl fmt::Display for Gone {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "gone")
-            }
-        }
-        impl std::error::Error for Gone {}
-        struct Fails;
-        impl Read for Fails {
-            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-                Err(io::Error::other(Gone))
-            }
-        }
-        let text = "{\"a\":1}\n".repeat(5);
-        for packed in [text.clone().into_bytes(), gzip(text.as_bytes()), zstd(text.as_bytes())] {
-            let half = &packed[..packed.len() / 2];
-            let error =
-                LineReader::new(half.chain(Fails), 100).and_then(|mut reader| lines_of(&mut reader)).unwrap_err();
-            assert!(error.get_ref().is_some_and(|inner| inner.is::<Gone>()), "{error:?}");
-        }
+        assert_eq!(reader.plain_resume(), None);
     }
 
     #[test]
@@ -605,7 +393,6 @@ mod tests {
             max_record in prop_oneof![1usize..20, Just(70_000usize), Just(400_000usize)],
         ) {
             let bytes = parts.concat().into_bytes();
-            prop_assume!(foreign(&bytes).is_none());
             let expected = naive(&bytes, max_record);
             let mut reader = LineReader::new(Pieces { bytes: &bytes, sizes: sizes.clone(), turn: 0 }, max_record).unwrap();
             prop_assert_eq!(&lines_of(&mut reader).unwrap(), &expected);

@@ -10,6 +10,7 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use serde::{Serialize, Serializer};
 
+use super::aside::original_of_aside;
 use super::layout::{Layout, Period};
 use super::local::{self, Entry};
 use crate::error::{Error, Kind, Result};
@@ -86,15 +87,19 @@ pub fn discover(store: &Store, source: &DiscoverOptions, layout: &Layout, now: T
             Entry::Unreadable { path, reason } => found.unreadable.push(source.stranger(path, reason)),
         });
     }
-    let listed = match (store.list(None), &folder) {
-        (Ok(listed), _) => listed,
-        // One name the store's library cannot express, or one closed folder, fails its whole listing.
-        (Err(_), Some(folder)) if !apart.is_empty() || !found.unreadable.is_empty() => {
-            look_one_by_one(store, source, folder, &mut found)
-        }
-        (Err(error), _) => {
-            return Err(error.with_hint(format!("check source `{}`: its url and the right to list it", source.name)));
-        }
+    let listed = match &folder {
+        // The store would stumble over the same, or lose its way in a circle.
+        Some(folder) if !found.unreadable.is_empty() => look_one_by_one(store, source, folder, &mut found),
+        _ => match (store.list(None), &folder) {
+            (Ok(listed), _) => listed,
+            // One name that the store's library cannot express fails its whole listing.
+            (Err(_), Some(folder)) if !apart.is_empty() => look_one_by_one(store, source, folder, &mut found),
+            (Err(error), _) => {
+                return Err(
+                    error.with_hint(format!("check source `{}`: its url and the right to list it", source.name))
+                );
+            }
+        },
     };
     for meta in listed.into_iter().filter(|meta| !apart.contains(meta.location.as_ref())) {
         place(meta, source, layout, now, &mut found);
@@ -104,24 +109,6 @@ pub fn discover(store: &Store, source: &DiscoverOptions, layout: &Layout, now: T
     found.strangers.sort_by(|a, b| a.path.cmp(&b.path));
     found.unreadable.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
-}
-
-/// Where a local object is set aside while it is cleared: `dir/name` becomes `dir/.name.hf-aside`.
-pub fn aside_path(path: &str) -> String {
-    let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
-    let slash = if folder.is_empty() { "" } else { "/" };
-    format!("{folder}{slash}.{name}.hf-aside")
-}
-
-/// The path that [`aside_path`] was given; `None` if `path` is not one it makes.
-pub fn original_of_aside(path: &str) -> Option<String> {
-    let (folder, name) = path.rsplit_once('/').map_or(("", path), |(folder, name)| (folder, name));
-    let original = name.strip_prefix('.')?.strip_suffix(".hf-aside")?;
-    if original.is_empty() || original.starts_with('.') {
-        return None;
-    }
-    let slash = if folder.is_empty() { "" } else { "/" };
-    Some(format!("{folder}{slash}{original}"))
 }
 
 /// The store's time of last change; `None` if it lies outside the years that can be counted.
@@ -336,12 +323,6 @@ mod tests {
         assert_eq!(object.aside_of.as_deref(), Some("T/2024-03-01/a.json"));
         assert_eq!(object.table.table, "T");
         assert!(found.strangers.is_empty());
-        for path in ["a", "dir/a b.json", "x/y/z#1", "d/a.hf-aside"] {
-            assert_eq!(original_of_aside(&aside_path(path)).as_deref(), Some(path));
-        }
-        for path in [".hf-aside", "d/..hf-aside", "d/..a.hf-aside", "a.hf-aside", ".d/a", ".a.hf-aside/b"] {
-            assert_eq!(original_of_aside(path), None, "{path}");
-        }
     }
 
     #[test]
@@ -374,9 +355,11 @@ mod tests {
         assert_eq!(paths(&found.objects), ["T/2024-03-01/good"]);
         assert_eq!(found.strangers.len(), 3, "{:?}", found.strangers);
 
-        symlink("..", root.join("T/circle")).unwrap();
-        symlink(root.join("T/2024-03-01"), root.join("T/2024-03-02")).unwrap();
         std::fs::write(root.join("T/2024-03-01/a\nb"), "").unwrap();
+        assert_eq!(paths(&look(&source, 0, NOW).objects), ["T/2024-03-01/good"]);
+        symlink("..", root.join("T/circle")).unwrap();
+        symlink("/", root.join("T/wide circle")).unwrap();
+        symlink(root.join("T/2024-03-01"), root.join("T/2024-03-02")).unwrap();
         std::fs::write(root.join(OsStr::from_bytes(b"T/2024-03-01/\xff")), "").unwrap();
         std::fs::create_dir(root.join(OsStr::from_bytes(b"T/2024-03-\xff"))).unwrap();
         let found = look(&source, 0, NOW);
@@ -399,6 +382,6 @@ mod tests {
             ]
         );
         let unreadable: Vec<&str> = found.unreadable.iter().map(|folder| folder.path.as_str()).collect();
-        assert_eq!(unreadable, ["T/2024-03-\u{fffd}", "T/circle"]);
+        assert_eq!(unreadable, ["T/2024-03-\u{fffd}", "T/circle", "T/wide circle"]);
     }
 }

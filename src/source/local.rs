@@ -19,7 +19,7 @@ pub(super) enum Entry {
     Unreadable { path: String, reason: String },
 }
 
-/// Visits everything below `root`, folders before what is beside them, in no particular order.
+/// Visits everything below `root`, in no particular order.
 pub(super) fn walk(root: &Path, visit: &mut impl FnMut(Entry)) {
     // Each folder with its relative path and the real folders above it, against circles of links.
     let real = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
@@ -89,7 +89,8 @@ fn look(path: &Path, name: Option<&str>, above: &[PathBuf]) -> Found {
             return Found::Unreadable("the folder's name is not Unicode, or holds a control character".into());
         }
         return match fs::canonicalize(path) {
-            Ok(real) if is_link && above.contains(&real) => {
+            // Also of folders above the root: from there one comes to the root again.
+            Ok(real) if is_link && above.iter().any(|folder| folder.starts_with(&real)) => {
                 Found::Unreadable("a symbolic link to a folder above it: a circle".into())
             }
             Ok(real) => Found::Folder(real),

@@ -3,9 +3,11 @@
 //! [`Layout`] reads a path, [`discover`] lists a source, [`ObjectReader`] reads one object and hashes it, [`LineReader`]
 //! makes lines of it. Nothing here deletes, renames or writes into a source.
 
+mod aside;
 mod azure_export;
 mod content;
 mod discover;
+mod encoding;
 mod layout;
 mod local;
 mod object;
@@ -14,7 +16,9 @@ mod template;
 #[cfg(test)]
 mod testing;
 
-pub use content::{Encoding, Line, LineReader, sniff};
-pub use discover::{DiscoverOptions, Discovery, RawObject, Stranger, aside_path, discover, original_of_aside};
+pub use aside::{aside_path, original_of_aside};
+pub use content::{Line, LineReader};
+pub use discover::{DiscoverOptions, Discovery, RawObject, Stranger, discover};
+pub use encoding::{Encoding, sniff, unsupported};
 pub use layout::{Layout, Period, Seen};
 pub use object::{ObjectReader, ReadFailure, hash_prefix};

@@ -1,6 +1,9 @@
 //! A source in a temporary folder, for this module's tests.
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use object_store::local::LocalFileSystem;
+use std::io::Write;
 use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -39,4 +42,14 @@ impl Source {
         let file = std::fs::File::options().append(true).open(self.folder.path().join(path)).unwrap();
         file.set_modified(at.into()).unwrap();
     }
+}
+
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub(super) fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::stream::encode_all(bytes, 1).unwrap()
 }

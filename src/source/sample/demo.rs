@@ -6,9 +6,9 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use jiff::ToSpan;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
 
 use super::json::{Json, TICKS_PER_SECOND, Ticks, ticks};
 use super::others;
@@ -206,8 +206,8 @@ mod tests {
     use super::*;
     use crate::source::testing::Source;
     use crate::source::{DiscoverOptions, Encoding, Layout, Line, LineReader, ObjectReader, discover};
-    use jiff::SignedDuration;
     use jiff::civil::date;
+    use jiff::{SignedDuration, Timestamp};
 
     #[test]
     fn the_demo_is_what_its_summary_says() {

@@ -3,6 +3,7 @@
 //! Names of columns are those of the Log Analytics catalogue; people, machines and addresses are invented (example
 //! domains, documentation networks). Nothing here reads a clock or a random source.
 
+mod company;
 mod demo;
 mod json;
 mod others;

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use jiff::Timestamp;
 
+use super::company::{self, Account, Machine};
 use super::json::{Json, TICKS_PER_SECOND, Ticks, ticks};
 use super::random::Random;
 
@@ -28,23 +29,6 @@ pub fn security_events(seed: u64, start: Timestamp, count: u64, out: &mut impl W
         }
     }
     out.write_all(&json.bytes)
-}
-
-struct Machine {
-    name: String,
-    short: String,
-    resource: String,
-    subscription: usize,
-    id: String,
-    address: String,
-    records: u64,
-}
-
-struct Account {
-    user: String,
-    domain: &'static str,
-    sid: String,
-    is_machine: bool,
 }
 
 /// What happened, with its id, name, task, subcategory and how many of a thousand events it is.
@@ -111,7 +95,6 @@ const WHATS: [What; 10] = [
     },
 ];
 
-const DOMAINS: [&str; 3] = ["CORP", "SALES", "PLANT"];
 const PRIVILEGES: [&str; 8] = [
     "SeSecurityPrivilege",
     "SeBackupPrivilege",
@@ -140,28 +123,9 @@ impl SecurityEvents {
         let tenant = random.uuid_text();
         let group = random.uuid_text();
         let subscriptions = [random.uuid_text(), random.uuid_text(), random.uuid_text()];
-        let machines: Vec<Machine> = (0..400).map(|index| machine(index, &subscriptions, &mut random)).collect();
-        let accounts = (0..3000)
-            .map(|index| {
-                let is_machine = index % 4 == 1;
-                let user = match index % 4 {
-                    0 => format!("user{index:04}"),
-                    1 => format!("{}$", machines[index / 4 % machines.len()].short),
-                    2 => format!("anna.example{index}"),
-                    _ => format!("svc-backup{index}"),
-                };
-                let domain = DOMAINS[index % DOMAINS.len()];
-                let sid = format!(
-                    "S-1-5-21-{}-{}-{}-{}",
-                    1_004_336_348 + index % 3,
-                    1_177_238_915,
-                    682_003_330,
-                    1100 + index
-                );
-                Account { user, domain, sid, is_machine }
-            })
-            .collect();
-        let programs = programs(&mut random);
+        let machines = company::machines(&subscriptions, &mut random);
+        let accounts = company::accounts(&machines);
+        let programs = company::programs(&mut random);
         let random = Random::new(seed, "events");
         SecurityEvents { random, tenant, group, subscriptions, machines, accounts, programs }
     }
@@ -362,7 +326,7 @@ impl Scene<'_> {
         self.json.text("CommandLine", &line);
         let (a, b) = (self.random.below(500), program.len() as u64);
         self.json
-            .text("FileHash", &format!("SHA256={:016x}{:016x}{:016x}{:016x}", a * 0x9e37_79b9, b * 0x85eb_ca6b, a, b));
+            .text("FileHash", format!("SHA256={:016x}{:016x}{:016x}{:016x}", a * 0x9e37_79b9, b * 0x85eb_ca6b, a, b));
         self.json.text("Fqbn", "O=EXAMPLE SOFTWARE, L=SPRINGFIELD, C=US\\PACKAGE\\TOOL.EXE\\10.0.20348.1");
     }
 
@@ -376,7 +340,7 @@ impl Scene<'_> {
     fn privileges(&mut self) {
         self.subject();
         let count = 3 + self.random.below(6) as usize;
-        self.json.text("PrivilegeList", &PRIVILEGES[..count].join("\r\n\t\t\t"));
+        self.json.text("PrivilegeList", PRIVILEGES[..count].join("\r\n\t\t\t"));
         for absent in ["SessionName", "ClientAddress", "ClientName"] {
             self.json.text(absent, "-");
         }
@@ -441,53 +405,6 @@ impl Scene<'_> {
             self.json.number_text("InterfaceIndex", self.random.below(12));
         }
     }
-}
-
-fn machine(index: usize, subscriptions: &[String; 3], random: &mut Random) -> Machine {
-    let role = ["dc", "sql", "web", "app", "file", "ws"][index % 6];
-    let short = format!("{}{index:03}", role.to_uppercase());
-    let domain = DOMAINS[index % DOMAINS.len()].to_lowercase();
-    let subscription = index % subscriptions.len();
-    Machine {
-        name: format!("{short}.{domain}.example"),
-        resource: format!(
-            "/subscriptions/{}/resourcegroups/rg-{domain}-{role}/providers/microsoft.compute/virtualmachines/{}",
-            subscriptions[subscription],
-            short.to_lowercase()
-        ),
-        short,
-        subscription,
-        id: random.uuid_text(),
-        address: format!("10.{}.{}.{}", 10 + index % 3, index / 200, 1 + index % 200),
-        records: 1_000_000 + random.below(50_000_000),
-    }
-}
-
-fn programs(random: &mut Random) -> Vec<String> {
-    const SYSTEM: [&str; 12] = [
-        "svchost",
-        "cmd",
-        "powershell",
-        "conhost",
-        "wmiprvse",
-        "msiexec",
-        "rundll32",
-        "taskhostw",
-        "lsass",
-        "services",
-        "sqlservr",
-        "w3wp",
-    ];
-    const FOLDERS: [&str; 4] = [
-        "C:\\Program Files\\Example Agent",
-        "C:\\Program Files (x86)\\Tools",
-        "C:\\ProgramData\\Updates",
-        "C:\\Windows\\Temp",
-    ];
-    let system = SYSTEM.iter().map(|name| format!("C:\\Windows\\System32\\{name}.exe"));
-    let others: Vec<String> =
-        (0..600).map(|index| format!("{}\\{}{index}.exe", random.pick(&FOLDERS), random.pick(&SYSTEM))).collect();
-    system.chain(others).collect()
 }
 
 #[cfg(test)]
