@@ -1,1 +1,12 @@
-//! (to be written)
+//! One JSON record, losslessly (I9): its tokens, texts, numbers and timestamps, and its digest.
+//!
+//! Nothing here knows of stores, tables or Arrow. A value may leave its token for a typed column only through
+//! [`number`] and [`time`], which say yes only if printing gives the very token back; whatever they refuse stays raw.
+//! [`reread`] is the read-back's own parser and digest: it shares no function with the rest, so that a fault in
+//! one shows in the other.
+
+mod stack;
+pub mod text;
+pub mod token;
+pub mod number;
+pub mod time;

@@ -1,0 +1,683 @@
+//! Timestamps as text: an instant in microseconds and a short tail that gives the very text back (I9).
+//!
+//! Two families are read, with the proleptic Gregorian calendar and years 0001 to 9999:
+//!
+//! - ISO: `YYYY-MM-DD`, then `T`, `t` or a space, then `hh:mm:ss`, fraction, zone;
+//! - US: `M/D/YYYY`, a comma or none, a space, `h:mm:ss`, fraction, ` AM` or ` PM` (or in lower case) or nothing, zone;
+//!   month, day and hour with or without a leading zero.
+//!
+//! A fraction is absent or has 1 to 15 digits. A zone is absent (then UTC is meant), `Z`, `z`, or an offset `±hh:mm`,
+//! `±hhmm`, `±hh`, with a space before it or not. Second 60 and hour 24 are no instants of their own: not read.
+//!
+//! # The tail
+//! `YYYY-MM-DDThh:mm:ss.ffffffZ` is canonical and has none. Any other tail is FRACTION ZONE FORM, in this order:
+//!
+//! | part | text | means |
+//! |---|---|---|
+//! | FRACTION | nothing | six digits |
+//! | | digits | those after the sixth |
+//! | | `<` and a digit 0 to 5 | so many digits (0: no point either) |
+//! | ZONE | `?` | no zone |
+//! | | `Z` `z` `+02:00` `+0200` `+02` | as written |
+//! | | `_` before it | a space before it |
+//! | FORM | nothing, `t` or `s` | ISO with `T`, `t` or a space |
+//! | | `/` and any of `m` `d` `h` `,` `A` or `a` in this order | US: month, day, hour of two digits, comma, AM/PM in upper or lower case |
+//!
+//! So `2024-07-03T18:00:00.1234567Z` has the tail `7Z`, and `1/9/2007 9:41:00 AM` has `<0?/A`. Where leading zeros
+//! cannot be seen (10 to 31), month and day follow each other, else they count as without; an hour counts as with
+//! them except before AM and PM: one column has few distinct tails.
+
+use std::fmt;
+use std::ops::Deref;
+
+use super::stack::Stack;
+
+const MICROS_PER_SECOND: i64 = 1_000_000;
+const MICROS_PER_MINUTE: i64 = 60 * MICROS_PER_SECOND;
+const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
+/// 0001-01-01T00:00:00Z and the last microsecond of 9999.
+const FIRST: i64 = -719_162 * MICROS_PER_DAY;
+const LAST: i64 = 2_932_897 * MICROS_PER_DAY - 1;
+
+/// Fraction digits that are kept beyond the sixth.
+const MOST_BEYOND: usize = 9;
+/// Nine digits, `_+hh:mm`, `/mdh,A`.
+const LONGEST_TAIL: usize = 22;
+/// `MM/DD/YYYY, hh:mm:ss.`, fifteen digits, ` AM +hh:mm`.
+const LONGEST_TEXT: usize = 48;
+
+/// A timestamp that was understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Microseconds since 1970-01-01 UTC, within the years 0001 to 9999.
+    pub micros: i64,
+    /// What it takes to print the text back; `None`: canonical.
+    pub tail: Option<Tail>,
+    /// Month and day could be the other way round: `01/09/2007`.
+    pub ambiguous: bool,
+}
+
+/// The tail's text, without allocation; a `str` to all who use it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Tail {
+    buffer: [u8; LONGEST_TAIL],
+    length: u8,
+}
+
+impl Tail {
+    pub fn as_str(&self) -> &str {
+        // Made of ASCII in `Form::tail`.
+        std::str::from_utf8(&self.buffer[..usize::from(self.length)]).unwrap_or_default()
+    }
+}
+
+impl Deref for Tail {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Debug for Tail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// Reads a decoded timestamp. `Some` only if [`print`] gives exactly `text` back, which is tried here each time.
+pub fn parse(text: &str) -> Option<Moment> {
+    let text = text.as_bytes();
+    let (micros, form, ambiguous) = if text.get(4) == Some(&b'-') { read_iso(text) } else { read_us(text) }?;
+    let tail = form.tail();
+    let mut printed = Stack::new();
+    write(micros, tail.as_deref(), &mut printed)?;
+    (printed.bytes() == text).then_some(Moment { micros, tail, ambiguous })
+}
+
+/// Appends the timestamp as it was written, without quotes; it needs no escaping in JSON. `false`, and nothing
+/// appended, if the instant is outside the years 0001 to 9999, or if `tail` is none or would drop digits.
+pub fn print(micros: i64, tail: Option<&str>, out: &mut Vec<u8>) -> bool {
+    let mut text = Stack::new();
+    if write(micros, tail, &mut text).is_none() {
+        return false;
+    }
+    out.extend_from_slice(text.bytes());
+    true
+}
+
+/// The UTC day of an instant, counted from 1970-01-01.
+pub fn day(micros: i64) -> i32 {
+    // An i64 of microseconds has about 10^8 days.
+    micros.div_euclid(MICROS_PER_DAY) as i32
+}
+
+/// How a timestamp was written: everything but the instant.
+#[derive(Clone, Copy)]
+struct Form<'a> {
+    /// All fraction digits, and the text of those after the sixth.
+    decimals: usize,
+    beyond: &'a [u8],
+    zone: Zone<'a>,
+    shape: Shape,
+}
+
+#[derive(Clone, Copy)]
+struct Zone<'a> {
+    /// As written, `Z` or an offset; empty: none.
+    text: &'a [u8],
+    spaced: bool,
+    offset_minutes: i64,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Shape {
+    /// The byte between date and time.
+    Iso(u8),
+    Us {
+        month_padded: bool,
+        day_padded: bool,
+        hour_padded: bool,
+        comma: bool,
+        meridiem: Option<Case>,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Case {
+    Upper,
+    Lower,
+}
+
+impl Form<'_> {
+    const CANONICAL: Form<'static> = Form {
+        decimals: 6,
+        beyond: b"",
+        zone: Zone { text: b"Z", spaced: false, offset_minutes: 0 },
+        shape: Shape::Iso(b'T'),
+    };
+
+    fn tail(&self) -> Option<Tail> {
+        let mut tail = Stack::<LONGEST_TAIL>::new();
+        if self.decimals < 6 {
+            tail.push(b"<");
+            tail.push_digits(self.decimals as u32, 1);
+        }
+        tail.push(self.beyond);
+        if self.zone.spaced {
+            tail.push(b"_");
+        }
+        tail.push(if self.zone.text.is_empty() { b"?" } else { self.zone.text });
+        match self.shape {
+            Shape::Iso(b'T') => {}
+            Shape::Iso(separator) => tail.push(if separator == b't' { b"t" } else { b"s" }),
+            Shape::Us { month_padded, day_padded, hour_padded, comma, meridiem } => {
+                tail.push(b"/");
+                let flags = [(month_padded, b"m"), (day_padded, b"d"), (hour_padded, b"h"), (comma, b",")];
+                for (_, flag) in flags.into_iter().filter(|(set, _)| *set) {
+                    tail.push(flag);
+                }
+                match meridiem {
+                    Some(Case::Upper) => tail.push(b"A"),
+                    Some(Case::Lower) => tail.push(b"a"),
+                    None => {}
+                }
+            }
+        }
+        if tail.bytes() == b"Z" {
+            return None;
+        }
+        let mut buffer = [0; LONGEST_TAIL];
+        buffer[..tail.bytes().len()].copy_from_slice(tail.bytes());
+        Some(Tail { buffer, length: tail.bytes().len() as u8 })
+    }
+}
+
+fn read_tail(tail: &[u8]) -> Option<Form<'_>> {
+    let (decimals, beyond, rest) = match tail {
+        [b'<', few @ b'0'..=b'5', rest @ ..] => (usize::from(few - b'0'), &b""[..], rest),
+        _ => {
+            let (beyond, rest) = tail.split_at(leading_digits(tail));
+            (6 + beyond.len(), beyond, rest)
+        }
+    };
+    if beyond.len() > MOST_BEYOND {
+        return None;
+    }
+    let (zone, rest) = match rest {
+        [b'?', rest @ ..] => (Zone { text: b"", spaced: false, offset_minutes: 0 }, rest),
+        [b'_', rest @ ..] => read_zone(rest, true)?,
+        _ => read_zone(rest, false)?,
+    };
+    let shape = match rest {
+        b"" => Shape::Iso(b'T'),
+        b"t" => Shape::Iso(b't'),
+        b"s" => Shape::Iso(b' '),
+        [b'/', flags @ ..] => {
+            let mut rest = flags;
+            let mut flag = |byte| {
+                let set = rest.first() == Some(&byte);
+                rest = &rest[usize::from(set)..];
+                set
+            };
+            let (month_padded, day_padded, hour_padded, comma) = (flag(b'm'), flag(b'd'), flag(b'h'), flag(b','));
+            let meridiem = match rest {
+                b"" => None,
+                b"A" => Some(Case::Upper),
+                b"a" => Some(Case::Lower),
+                _ => return None,
+            };
+            Shape::Us { month_padded, day_padded, hour_padded, comma, meridiem }
+        }
+        _ => return None,
+    };
+    Some(Form { decimals, beyond, zone, shape })
+}
+
+fn read_iso(text: &[u8]) -> Option<(i64, Form<'_>, bool)> {
+    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, separator @ (b'T' | b't' | b' '), ref clock @ ..] = text else {
+        return None;
+    };
+    let year = number(&[y1, y2, y3, y4])?;
+    let day_micros = date(year, number(&[m1, m2])?, number(&[d1, d2])?)?;
+    let &[h1, h2, b':', ref clock @ ..] = clock else { return None };
+    let hour = number(&[h1, h2])?;
+    let (rest_micros, decimals, beyond, rest) = minutes_on(clock)?;
+    let zone = read_zone_at_end(rest)?;
+    if hour > 23 {
+        return None;
+    }
+    let micros = day_micros + i64::from(hour) * 60 * MICROS_PER_MINUTE + rest_micros;
+    let form = Form { decimals, beyond, zone, shape: Shape::Iso(separator) };
+    Some((micros - zone.offset_minutes * MICROS_PER_MINUTE, form, false))
+}
+
+fn read_us(text: &[u8]) -> Option<(i64, Form<'_>, bool)> {
+    let (month, month_zero, rest) = one_or_two(text)?;
+    let (day, day_zero, rest) = one_or_two(rest.strip_prefix(b"/")?)?;
+    let &[b'/', y1, y2, y3, y4, ref rest @ ..] = rest else { return None };
+    let year = number(&[y1, y2, y3, y4])?;
+    let (comma, rest) = match rest.strip_prefix(b",") {
+        Some(rest) => (true, rest),
+        None => (false, rest),
+    };
+    let (hour, hour_zero, rest) = one_or_two(rest.strip_prefix(b" ")?)?;
+    let (rest_micros, decimals, beyond, rest) = minutes_on(rest.strip_prefix(b":")?)?;
+    let (meridiem, afternoon, rest) = match rest {
+        [b' ', half @ (b'A' | b'P'), b'M', rest @ ..] => (Some(Case::Upper), *half == b'P', rest),
+        [b' ', half @ (b'a' | b'p'), b'm', rest @ ..] => (Some(Case::Lower), *half == b'p', rest),
+        _ => (None, false, rest),
+    };
+    let hour = match (meridiem, hour) {
+        (None, 0..=23) => hour,
+        (Some(_), 1..=12) => hour % 12 + if afternoon { 12 } else { 0 },
+        _ => return None,
+    };
+    let zone = read_zone_at_end(rest)?;
+    let micros = date(year, month, day)? + i64::from(hour) * 60 * MICROS_PER_MINUTE + rest_micros;
+    let shape = Shape::Us {
+        month_padded: month_zero.or(day_zero).unwrap_or(false),
+        day_padded: day_zero.or(month_zero).unwrap_or(false),
+        hour_padded: hour_zero.unwrap_or(meridiem.is_none()),
+        comma,
+        meridiem,
+    };
+    let form = Form { decimals, beyond, zone, shape };
+    Some((micros - zone.offset_minutes * MICROS_PER_MINUTE, form, day <= 12 && day != month))
+}
+
+/// `mm:ss` and a fraction: microseconds, the number of fraction digits, those after the sixth, what follows.
+fn minutes_on(text: &[u8]) -> Option<(i64, usize, &[u8], &[u8])> {
+    let &[m1, m2, b':', s1, s2, ref rest @ ..] = text else { return None };
+    let (minute, second) = (number(&[m1, m2])?, number(&[s1, s2])?);
+    if minute > 59 || second > 59 {
+        return None;
+    }
+    let whole = (i64::from(minute) * 60 + i64::from(second)) * MICROS_PER_SECOND;
+    let Some(rest) = rest.strip_prefix(b".") else { return Some((whole, 0, b"", rest)) };
+    let (fraction, rest) = rest.split_at(leading_digits(rest));
+    if fraction.is_empty() || fraction.len() > 6 + MOST_BEYOND {
+        return None;
+    }
+    let (kept, beyond) = fraction.split_at(fraction.len().min(6));
+    let micros = i64::from(number(kept)?) * i64::from(10_u32.pow(6 - kept.len() as u32));
+    Some((whole + micros, fraction.len(), beyond, rest))
+}
+
+fn read_zone_at_end(text: &[u8]) -> Option<Zone<'_>> {
+    if text.is_empty() {
+        return Some(Zone { text, spaced: false, offset_minutes: 0 });
+    }
+    let (zone, rest) = match text.strip_prefix(b" ") {
+        Some(text) => read_zone(text, true)?,
+        None => read_zone(text, false)?,
+    };
+    rest.is_empty().then_some(zone)
+}
+
+/// `Z`, `z` or an offset at the start of `text`, and what follows.
+fn read_zone(text: &[u8], spaced: bool) -> Option<(Zone<'_>, &[u8])> {
+    let (length, hours, minutes) = match *text {
+        [b'Z' | b'z', ..] => (1, 0, 0),
+        [b'+' | b'-', h1, h2, b':', m1, m2, ..] => (6, number(&[h1, h2])?, number(&[m1, m2])?),
+        [b'+' | b'-', h1, h2, m1 @ b'0'..=b'9', m2, ..] => (5, number(&[h1, h2])?, number(&[m1, m2])?),
+        [b'+' | b'-', h1, h2, ..] => (3, number(&[h1, h2])?, 0),
+        _ => return None,
+    };
+    if hours > 23 || minutes > 59 {
+        return None;
+    }
+    let (text, rest) = text.split_at(length);
+    let minutes = i64::from(hours * 60 + minutes);
+    let offset_minutes = if text[0] == b'-' { -minutes } else { minutes };
+    Some((Zone { text, spaced, offset_minutes }, rest))
+}
+
+fn write(micros: i64, tail: Option<&str>, out: &mut Stack<LONGEST_TEXT>) -> Option<()> {
+    let form = match tail {
+        None => Form::CANONICAL,
+        Some(tail) => read_tail(tail.as_bytes())?,
+    };
+    if !(FIRST..=LAST).contains(&micros) {
+        return None;
+    }
+    let local = micros + form.zone.offset_minutes * MICROS_PER_MINUTE;
+    if !(FIRST..=LAST).contains(&local) {
+        return None;
+    }
+    let (year, month, day) = civil(local.div_euclid(MICROS_PER_DAY));
+    let of_day = local.rem_euclid(MICROS_PER_DAY);
+    let (seconds, fraction) = ((of_day / MICROS_PER_SECOND) as u32, (of_day % MICROS_PER_SECOND) as u32);
+    let hour = seconds / 3600;
+    let mut half = None;
+    match form.shape {
+        Shape::Iso(separator) => {
+            out.push_digits(year, 4);
+            out.push(b"-");
+            out.push_digits(month, 2);
+            out.push(b"-");
+            out.push_digits(day, 2);
+            out.push(&[separator]);
+            out.push_digits(hour, 2);
+        }
+        Shape::Us { month_padded, day_padded, hour_padded, comma, meridiem } => {
+            push_padded(month, month_padded, out);
+            out.push(b"/");
+            push_padded(day, day_padded, out);
+            out.push(b"/");
+            out.push_digits(year, 4);
+            out.push(if comma { b", " } else { b" " });
+            let shown = if meridiem.is_some() { (hour + 11) % 12 + 1 } else { hour };
+            push_padded(shown, hour_padded, out);
+            half = meridiem.map(|case| match (case, hour < 12) {
+                (Case::Upper, true) => b" AM",
+                (Case::Upper, false) => b" PM",
+                (Case::Lower, true) => b" am",
+                (Case::Lower, false) => b" pm",
+            });
+        }
+    }
+    out.push(b":");
+    out.push_digits(seconds / 60 % 60, 2);
+    out.push(b":");
+    out.push_digits(seconds % 60, 2);
+    if form.decimals > 0 {
+        out.push(b".");
+    }
+    let shown = form.decimals.min(6);
+    let dropped = 10_u32.pow(6 - shown as u32);
+    if fraction % dropped != 0 {
+        return None;
+    }
+    out.push_digits(fraction / dropped, shown);
+    out.push(form.beyond);
+    if let Some(half) = half {
+        out.push(half);
+    }
+    if form.zone.spaced {
+        out.push(b" ");
+    }
+    out.push(form.zone.text);
+    Some(())
+}
+
+fn push_padded(value: u32, padded: bool, out: &mut Stack<LONGEST_TEXT>) {
+    out.push_digits(value, if padded || value > 9 { 2 } else { 1 });
+}
+
+fn leading_digits(text: &[u8]) -> usize {
+    text.iter().take_while(|byte| byte.is_ascii_digit()).count()
+}
+
+/// A few digits; `None` if there is anything else.
+fn number(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |value, digit| digit.is_ascii_digit().then(|| value * 10 + u32::from(digit - b'0')))
+}
+
+/// A number of one or two digits, whether it shows a leading zero (`None`: it can't be seen), what follows.
+fn one_or_two(text: &[u8]) -> Option<(u32, Option<bool>, &[u8])> {
+    let length = leading_digits(text);
+    let value = number(text.get(..length)?).filter(|_| matches!(length, 1 | 2))?;
+    let zero = if length == 1 { Some(false) } else { (text[0] == b'0').then_some(true) };
+    Some((value, zero, &text[length..]))
+}
+
+/// Microseconds of a date that exists, within the years 0001 to 9999.
+fn date(year: u32, month: u32, day: u32) -> Option<i64> {
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let length = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 => 28 + u32::from(leap),
+        1..=12 => 31,
+        _ => return None,
+    };
+    if year == 0 || day == 0 || day > length {
+        return None;
+    }
+    // Years from March, so that the leap day is the last; https://howardhinnant.github.io/date_algorithms.html
+    let year = i64::from(year) - i64::from(month <= 2);
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * ((i64::from(month) + 9) % 12) + 2) / 5 + i64::from(day) - 1;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    Some(days * MICROS_PER_DAY)
+}
+
+/// Year, month and day of a count of days from 1970-01-01, the inverse of [`date`].
+fn civil(days: i64) -> (u32, u32, u32) {
+    let shifted = days + 719_468;
+    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year as u32, month as u32, day as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn back(moment: &Moment) -> String {
+        let mut out = Vec::new();
+        assert!(print(moment.micros, moment.tail.as_deref(), &mut out));
+        String::from_utf8(out).unwrap()
+    }
+
+    fn micros(text: &str) -> i64 {
+        // Not by jiff's instants: they end a day earlier.
+        let civil: jiff::civil::DateTime = text.trim_end_matches('Z').parse().unwrap();
+        let since = civil.duration_since(jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0));
+        i64::try_from(since.as_micros()).unwrap()
+    }
+
+    /// Text, the instant it means, the tail, whether month and day can't be told apart.
+    const FORMS: &[(&str, &str, Option<&str>, bool)] = &[
+        ("01/09/2007 09:41:00", "2007-01-09T09:41:00Z", Some("<0?/mdh"), true),
+        ("1/9/2007 09:41:00", "2007-01-09T09:41:00Z", Some("<0?/h"), true),
+        ("01/09/2007 09:41:00 AM", "2007-01-09T09:41:00Z", Some("<0?/mdhA"), true),
+        ("1/9/2007 9:41:00 AM", "2007-01-09T09:41:00Z", Some("<0?/A"), true),
+        ("1/9/2007 10:41:00 AM +01:00", "2007-01-09T09:41:00Z", Some("<0_+01:00/A"), true),
+        ("2007-01-09T09:41:00", "2007-01-09T09:41:00Z", Some("<0?"), false),
+        ("2007-01-09T09:41:00.22Z", "2007-01-09T09:41:00.22Z", Some("<2Z"), false),
+        ("2007-01-09T09:41:00.6816663Z", "2007-01-09T09:41:00.681666Z", Some("3Z"), false),
+        ("2007-01-09T09:41:00.535404056Z", "2007-01-09T09:41:00.535404Z", Some("056Z"), false),
+        ("2007-01-09T09:41:00.992099+00:00", "2007-01-09T09:41:00.992099Z", Some("+00:00"), false),
+        ("2007-01-09T11:41:00+02:00", "2007-01-09T09:41:00Z", Some("<0+02:00"), false),
+        ("11/20/2020, 10:52:04.808 AM", "2020-11-20T10:52:04.808Z", Some("<3?/,A"), false),
+        ("9/25/2020, 2:13:24.333 PM", "2020-09-25T14:13:24.333Z", Some("<3?/,A"), false),
+        ("2025-01-15 09:35:20.456", "2025-01-15T09:35:20.456Z", Some("<3?s"), false),
+        ("2019-03-19 13:11:23", "2019-03-19T13:11:23Z", Some("<0?s"), false),
+        ("2024-07-03T18:00:00.0000000Z", "2024-07-03T18:00:00Z", Some("0Z"), false),
+        ("2026-11-22T04:02:38.068864+00:00", "2026-11-22T04:02:38.068864Z", Some("+00:00"), false),
+        // Not in the list of forms met, but of the same families.
+        ("2026-11-22T04:02:38.068864Z", "2026-11-22T04:02:38.068864Z", None, false),
+        ("2026-11-22t04:02:38.068864z", "2026-11-22T04:02:38.068864Z", Some("zt"), false),
+        ("2026-11-22 04:02:38.068864 -0330", "2026-11-22T07:32:38.068864Z", Some("_-0330s"), false),
+        ("2026-11-22T04:02:38.0-08", "2026-11-22T12:02:38Z", Some("<1-08"), false),
+        ("2026-11-22T04:02:38-00:00", "2026-11-22T04:02:38Z", Some("<0-00:00"), false),
+        ("2026-11-22T04:02:38.123456789012345 +23:59", "2026-11-21T04:03:38.123456Z", Some("789012345_+23:59"), false),
+        ("12/12/2020 12:00:00 AM", "2020-12-12T00:00:00Z", Some("<0?/A"), false),
+        (
+            "12/31/2020, 12:00:00.123456789012345 pm +05:45",
+            "2020-12-31T06:15:00.123456Z",
+            Some("789012345_+05:45/,a"),
+            false,
+        ),
+        ("1/09/2007 9:41:00", "2007-01-09T09:41:00Z", Some("<0?/d"), true),
+        ("10/09/2007 19:41:00", "2007-10-09T19:41:00Z", Some("<0?/mdh"), true),
+        ("10/10/2007 1:41:00Z", "2007-10-10T01:41:00Z", Some("<0Z/"), false),
+        ("1969-12-31T23:59:59.999999Z", "1969-12-31T23:59:59.999999Z", None, false),
+        ("0001-01-01T00:00:00.000000Z", "0001-01-01T00:00:00Z", None, false),
+        ("9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59.999999Z", Some("9Z"), false),
+    ];
+
+    #[test]
+    fn i9_every_form_means_its_instant_and_prints_back() {
+        for &(text, instant, tail, ambiguous) in FORMS {
+            let moment = parse(text).unwrap_or_else(|| panic!("{text}"));
+            assert_eq!(moment.micros, micros(instant), "{text}");
+            assert_eq!(moment.tail.as_deref(), tail, "{text}");
+            assert_eq!(moment.ambiguous, ambiguous, "{text}");
+            assert_eq!(back(&moment), text);
+        }
+    }
+
+    #[test]
+    fn i9_what_is_no_timestamp_or_cannot_be_given_back_is_refused() {
+        for text in [
+            "",
+            "2024",
+            "2024-07-03",
+            "2024-07-03T18:00Z",
+            "2024-07-03T18:00:00.Z",
+            "2024-07-03T18:00:60Z",
+            "2016-12-31T23:59:60Z",
+            "2024-07-03T24:00:00Z",
+            "2024-07-03T18:60:00Z",
+            "2024-02-30T18:00:00Z",
+            "2023-02-29T18:00:00Z",
+            "1900-02-29T18:00:00Z",
+            "2024-13-01T18:00:00Z",
+            "2024-00-01T18:00:00Z",
+            "2024-01-00T18:00:00Z",
+            "0000-01-01T00:00:00Z",
+            "0001-01-01T00:00:00+00:01",
+            "9999-12-31T23:59:59-00:01",
+            "10000-01-01T00:00:00Z",
+            "-0001-01-01T00:00:00Z",
+            "2024-07-03T18:00:00+24:00",
+            "2024-07-03T18:00:00+02:60",
+            "2024-07-03T18:00:00+2",
+            "2024-07-03T18:00:00+020",
+            "2024-07-03T18:00:00+02:0",
+            "2024-07-03T18:00:00+02:",
+            "2024-07-03T18:00:00  Z",
+            "2024-07-03T18:00:00Z ",
+            " 2024-07-03T18:00:00Z",
+            "2024-07-03_18:00:00Z",
+            "2024-7-3T18:00:00Z",
+            "2024-07-03T1\u{0660}:00:00Z",
+            "2024-07-03T18:00:00.1234567890123456Z",
+            "2024-07-03T18:00:00,123Z",
+            "25/09/2020 10:00:00",
+            "0/9/2020 10:00:00",
+            "001/9/2020 10:00:00",
+            "1/9/20 10:00:00",
+            "1/9/2020 24:00:00",
+            "1/9/2020 13:00:00 PM",
+            "1/9/2020 0:00:00 AM",
+            "1/9/2020 1:00:00 Am",
+            "1/9/2020 1:00:00AM",
+            "1/9/2020,1:00:00 AM",
+            "1/9/2020 10:00",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn i9_a_tail_that_would_drop_digits_prints_nothing() {
+        let mut out = b"kept".to_vec();
+        assert!(print(1_500_000, Some("<1Z"), &mut out));
+        assert_eq!(out, b"kept1970-01-01T00:00:01.5Z");
+        for (instant, tail) in [
+            (1_500_000, Some("<0Z")),
+            (1, Some("<5Z")),
+            (0, Some("")),
+            (0, Some("<6Z")),
+            (0, Some("Zx")),
+            (0, Some("Z/x")),
+            (0, Some("Z/dm")),
+            (0, Some("0123456789Z")),
+            (0, Some("+9")),
+            (FIRST, Some("<0-00:01")),
+            (LAST, Some("+00:01")),
+            (FIRST - 1, None),
+            (LAST + 1, None),
+            (i64::MIN, None),
+            (i64::MAX, Some("+23:59")),
+        ] {
+            out.clear();
+            assert!(!print(instant, tail, &mut out), "{instant} {tail:?}");
+            assert!(out.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_calendar_agrees_with_another_for_every_day() {
+        let mut day = jiff::civil::date(1, 1, 1);
+        for count in FIRST / MICROS_PER_DAY..=LAST / MICROS_PER_DAY {
+            let (year, month, of_month) = (day.year() as u32, day.month() as u32, day.day() as u32);
+            assert_eq!(civil(count), (year, month, of_month));
+            assert_eq!(date(year, month, of_month), Some(count * MICROS_PER_DAY));
+            day = day.tomorrow().unwrap_or(day);
+        }
+        assert_eq!(day, jiff::civil::date(9999, 12, 31));
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_utc() {
+        assert_eq!(super::day(0), 0);
+        assert_eq!(super::day(-1), -1);
+        assert_eq!(super::day(MICROS_PER_DAY - 1), 0);
+        assert_eq!(super::day(MICROS_PER_DAY), 1);
+    }
+
+    #[test]
+    fn azure_columns_have_few_tails() {
+        let tails: std::collections::HashSet<_> = (0..5000)
+            .map(|n| parse(&format!("2024-07-03T18:00:00.{:07}Z", n * 1237 % 9_999_991)).unwrap().tail)
+            .collect();
+        assert_eq!(tails.len(), 10);
+    }
+
+    proptest! {
+        #[test]
+        fn i9_whatever_is_read_prints_back(
+            text in r"[0-9]{4}-[01][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-5][0-9]:[0-6][0-9](\.[0-9]{1,16})?( ?(Z|z|[+-][0-2][0-9](:?[0-5][0-9])?))?"
+        ) {
+            if let Some(moment) = parse(&text) {
+                prop_assert_eq!(back(&moment), text);
+            }
+        }
+
+        #[test]
+        fn i9_whatever_is_read_prints_back_us(
+            text in r"[01]?[0-9]/[0-3]?[0-9]/[0-9]{4},? [0-2]?[0-9]:[0-5][0-9]:[0-5][0-9](\.[0-9]{1,10})?( [AP]M| [ap]m)?( ?(Z|[+-][0-2][0-9](:?[0-5][0-9])?))?"
+        ) {
+            if let Some(moment) = parse(&text) {
+                prop_assert_eq!(back(&moment), text);
+            }
+        }
+
+        #[test]
+        fn any_instant_prints_and_reads_in_any_form(micros in FIRST..=LAST, form in 0..FORMS.len()) {
+            let tail = FORMS[form].2;
+            let mut out = Vec::new();
+            if print(micros, tail, &mut out) {
+                let text = String::from_utf8(out).unwrap();
+                let moment = parse(&text).unwrap();
+                prop_assert_eq!(moment.micros, micros);
+                prop_assert_eq!(back(&moment), text);
+            }
+        }
+
+        #[test]
+        fn instants_agree_with_another_reader(micros in FIRST..=LAST) {
+            let mut out = Vec::new();
+            prop_assert!(print(micros, None, &mut out));
+            let text = String::from_utf8(out).unwrap();
+            prop_assert_eq!(super::tests::micros(&text), micros);
+        }
+
+        #[test]
+        fn no_text_panics(text in any::<String>(), tail in "[<0-9_?Zz+:-]{0,12}[ts/mdh,Aa]{0,6}", micros in any::<i64>()) {
+            parse(&text);
+            print(micros, Some(&tail), &mut Vec::new());
+            print(micros, Some(&text), &mut Vec::new());
+        }
+    }
+}

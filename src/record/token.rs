@@ -1,0 +1,340 @@
+//! A strict RFC 8259 scanner of one top-level JSON object. It copies nothing and forgives nothing.
+//!
+//! What [`members`] accepts is valid UTF-8 and valid JSON down to the last nested token, so the rest of the code may
+//! rely on it. Two things RFC 8259 leaves open: repeated keys and unpaired surrogates in `\u` escapes are accepted
+//! (they are kept, I9), nesting beyond [`MAX_DEPTH`] is refused. Never recursive: the input can't exhaust the stack.
+
+use std::fmt;
+
+use super::text::plain_run;
+
+/// Objects and arrays open at once, the record itself included.
+pub const MAX_DEPTH: usize = 512;
+
+/// A range of bytes of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span32 {
+    pub start: u32,
+    pub end: u32,
+}
+
+impl Span32 {
+    /// The bytes; `record` must be the one that was scanned.
+    pub fn of(self, record: &[u8]) -> &[u8] {
+        &record[self.start as usize..self.end as usize]
+    }
+
+    pub fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
+/// The type of a value, as its first byte tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ValueKind {
+    Null,
+    Bool,
+    Number,
+    String,
+    Object,
+    Array,
+}
+
+/// One member of the record's object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Between the quotes, escapes as they are.
+    pub key: Span32,
+    /// The whole token, quotes or brackets included, without whitespace around it.
+    pub value: Span32,
+    pub kind: ValueKind,
+    /// The key contains a backslash.
+    pub key_escaped: bool,
+    /// The value, or a string within it, contains a backslash.
+    pub value_escaped: bool,
+}
+
+impl Member {
+    /// The value between its quotes, escapes as they are, if it is a string.
+    pub fn string_body<'a>(&self, record: &'a [u8]) -> Option<&'a [u8]> {
+        if self.kind != ValueKind::String {
+            return None;
+        }
+        Some(Span32 { start: self.value.start + 1, end: self.value.end - 1 }.of(record))
+    }
+}
+
+/// Why a line is no record: the reason, and where in the line (bytes).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    pub offset: usize,
+    pub reason: &'static str,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at byte {}", self.reason, self.offset)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// Fills `out` with the members of `record` in their order, repeated keys and nulls included; empty on error.
+pub fn members(record: &[u8], out: &mut Vec<Member>) -> Result<(), Malformed> {
+    out.clear();
+    if u32::try_from(record.len()).is_err() {
+        return Err(Malformed { offset: 0, reason: "longer than 4 GiB" });
+    }
+    if let Err(error) = std::str::from_utf8(record) {
+        return Err(Malformed { offset: error.valid_up_to(), reason: "not UTF-8" });
+    }
+    let mut scanner = Scanner { bytes: record, at: 0 };
+    let outcome = scanner.record(out);
+    if outcome.is_err() {
+        out.clear();
+    }
+    outcome
+}
+
+/// Invariant: `at <= bytes.len() <= u32::MAX`, and everything before `at` is valid.
+struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl Scanner<'_> {
+    fn record(&mut self, out: &mut Vec<Member>) -> Result<(), Malformed> {
+        self.space();
+        if self.peek() != Some(b'{') {
+            return self.refuse("not a JSON object");
+        }
+        self.at += 1;
+        self.space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+        } else {
+            loop {
+                let (key, key_escaped) = self.key()?;
+                let start = self.at;
+                let (kind, value_escaped) = self.value()?;
+                let value = Span32 { start: start as u32, end: self.at as u32 };
+                out.push(Member { key, value, kind, key_escaped, value_escaped });
+                self.space();
+                match self.peek() {
+                    Some(b',') => self.at += 1,
+                    Some(b'}') => break self.at += 1,
+                    _ => return self.refuse("expected ',' or '}'"),
+                }
+                self.space();
+            }
+        }
+        self.space();
+        if self.at < self.bytes.len() {
+            return self.refuse("something follows the object");
+        }
+        Ok(())
+    }
+
+    /// A key, its colon, and the whitespace around that.
+    fn key(&mut self) -> Result<(Span32, bool), Malformed> {
+        if self.peek() != Some(b'"') {
+            return self.refuse("expected a key");
+        }
+        let start = self.at + 1;
+        let escaped = self.string()?;
+        let key = Span32 { start: start as u32, end: self.at as u32 - 1 };
+        self.space();
+        if self.peek() != Some(b':') {
+            return self.refuse("expected ':'");
+        }
+        self.at += 1;
+        self.space();
+        Ok((key, escaped))
+    }
+
+    /// One whole value of the record; `true` if it contains a backslash.
+    fn value(&mut self) -> Result<(ValueKind, bool), Malformed> {
+        match self.peek() {
+            Some(b'{') => Ok((ValueKind::Object, self.nested()?)),
+            Some(b'[') => Ok((ValueKind::Array, self.nested()?)),
+            _ => self.scalar(),
+        }
+    }
+
+    fn scalar(&mut self) -> Result<(ValueKind, bool), Malformed> {
+        match self.peek() {
+            Some(b'"') => Ok((ValueKind::String, self.string()?)),
+            Some(b'-' | b'0'..=b'9') => self.number().map(|()| (ValueKind::Number, false)),
+            Some(b't') => self.literal(b"true").map(|()| (ValueKind::Bool, false)),
+            Some(b'f') => self.literal(b"false").map(|()| (ValueKind::Bool, false)),
+            Some(b'n') => self.literal(b"null").map(|()| (ValueKind::Null, false)),
+            Some(_) => self.refuse("expected a value"),
+            None => self.refuse("ends too early"),
+        }
+    }
+
+    /// An object or array with all it contains; `true` if there is a backslash in it.
+    fn nested(&mut self) -> Result<bool, Malformed> {
+        let mut open = Open { objects: [0; MAX_DEPTH / 64], depth: 1 };
+        let mut escaped = false;
+        loop {
+            // A value is due.
+            match self.peek() {
+                Some(bracket @ (b'{' | b'[')) => {
+                    let object = bracket == b'{';
+                    if !open.push(object) {
+                        return self.refuse("nested deeper than 512 levels");
+                    }
+                    self.at += 1;
+                    self.space();
+                    if self.peek() != Some(if object { b'}' } else { b']' }) {
+                        if object {
+                            escaped |= self.key()?.1;
+                        }
+                        continue;
+                    }
+                    self.at += 1;
+                    open.depth -= 1;
+                }
+                _ => escaped |= self.scalar()?.1,
+            }
+            // A value has ended: so may what contains it.
+            loop {
+                if open.depth == 1 {
+                    return Ok(escaped);
+                }
+                self.space();
+                match (self.peek(), open.in_object()) {
+                    (Some(b','), object) => {
+                        self.at += 1;
+                        self.space();
+                        if object {
+                            escaped |= self.key()?.1;
+                        }
+                        break;
+                    }
+                    (Some(b'}'), true) | (Some(b']'), false) => {
+                        self.at += 1;
+                        open.depth -= 1;
+                    }
+                    (_, true) => return self.refuse("expected ',' or '}'"),
+                    (_, false) => return self.refuse("expected ',' or ']'"),
+                }
+            }
+        }
+    }
+
+    /// From the opening to past the closing quote; `true` if there is a backslash between.
+    fn string(&mut self) -> Result<bool, Malformed> {
+        let mut escaped = false;
+        self.at += 1;
+        loop {
+            self.at = plain_run(self.bytes, self.at);
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(escaped);
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                Some(_) => return self.refuse("control character in a string"),
+                None => return self.refuse("string without end"),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), Malformed> {
+        match self.bytes.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+            Some(b'u') => match self.bytes.get(self.at + 2..self.at + 6) {
+                Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => self.at += 6,
+                _ => return self.refuse("bad \\u escape"),
+            },
+            _ => return self.refuse("bad escape"),
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Malformed> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        // What follows, say the 1 of 01, is judged as what follows a value.
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Malformed> {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        if self.at == start { self.refuse("bad number") } else { Ok(()) }
+    }
+
+    fn literal(&mut self, word: &[u8]) -> Result<(), Malformed> {
+        if !self.bytes[self.at..].starts_with(word) {
+            return self.refuse("expected a value");
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn refuse<T>(&self, reason: &'static str) -> Result<T, Malformed> {
+        Err(Malformed { offset: self.at, reason })
+    }
+}
+
+/// The containers open now, a bit each: set for an object. `depth` counts the record's own object, which has no bit.
+struct Open {
+    objects: [u64; MAX_DEPTH / 64],
+    depth: usize,
+}
+
+impl Open {
+    fn push(&mut self, object: bool) -> bool {
+        if self.depth >= MAX_DEPTH {
+            return false;
+        }
+        let (word, bit) = (self.depth / 64, self.depth % 64);
+        self.objects[word] = self.objects[word] & !(1 << bit) | u64::from(object) << bit;
+        self.depth += 1;
+        true
+    }
+
+    fn in_object(&self) -> bool {
+        let last = self.depth - 1;
+        self.objects[last / 64] >> (last % 64) & 1 == 1
+    }
+}
