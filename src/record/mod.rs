@@ -6,7 +6,15 @@
 //! one shows in the other.
 
 mod stack;
+mod calendar;
+pub mod tail;
 pub mod text;
 pub mod token;
 pub mod number;
 pub mod time;
+pub mod digest;
+pub mod reread;
+
+#[cfg(test)]
+#[path = "../../tests/support/mod.rs"]
+pub mod support;

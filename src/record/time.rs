@@ -8,29 +8,13 @@
 //!
 //! A fraction is absent or has 1 to 15 digits. A zone is absent (then UTC is meant), `Z`, `z`, or an offset `±hh:mm`,
 //! `±hhmm`, `±hh`, with a space before it or not. Second 60 and hour 24 are no instants of their own: not read.
-//!
-//! # The tail
-//! `YYYY-MM-DDThh:mm:ss.ffffffZ` is canonical and has none. Any other tail is FRACTION ZONE FORM, in this order:
-//!
-//! | part | text | means |
-//! |---|---|---|
-//! | FRACTION | nothing | six digits |
-//! | | digits | those after the sixth |
-//! | | `<` and a digit 0 to 5 | so many digits (0: no point either) |
-//! | ZONE | `?` | no zone |
-//! | | `Z` `z` `+02:00` `+0200` `+02` | as written |
-//! | | `_` before it | a space before it |
-//! | FORM | nothing, `t` or `s` | ISO with `T`, `t` or a space |
-//! | | `/` and any of `m` `d` `h` `,` `A` or `a` in this order | US: month, day, hour of two digits, comma, AM/PM in upper or lower case |
-//!
-//! So `2024-07-03T18:00:00.1234567Z` has the tail `7Z`, and `1/9/2007 9:41:00 AM` has `<0?/A`. Where leading zeros
-//! cannot be seen (10 to 31), month and day follow each other, else they count as without; an hour counts as with
-//! them except before AM and PM: one column has few distinct tails.
+//! What else there is to a text, its tail, is described in [`super::tail`].
 
-use std::fmt;
-use std::ops::Deref;
-
+use super::calendar::{civil, date};
 use super::stack::Stack;
+use super::tail::{Case, Form, MOST_BEYOND, Shape, Zone, leading_digits, number, read_tail, read_zone};
+
+pub use super::tail::Tail;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const MICROS_PER_MINUTE: i64 = 60 * MICROS_PER_SECOND;
@@ -39,10 +23,6 @@ const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 const FIRST: i64 = -719_162 * MICROS_PER_DAY;
 const LAST: i64 = 2_932_897 * MICROS_PER_DAY - 1;
 
-/// Fraction digits that are kept beyond the sixth.
-const MOST_BEYOND: usize = 9;
-/// Nine digits, `_+hh:mm`, `/mdh,A`.
-const LONGEST_TAIL: usize = 22;
 /// `MM/DD/YYYY, hh:mm:ss.`, fifteen digits, ` AM +hh:mm`.
 const LONGEST_TEXT: usize = 48;
 
@@ -55,34 +35,6 @@ pub struct Moment {
     pub tail: Option<Tail>,
     /// Month and day could be the other way round: `01/09/2007`.
     pub ambiguous: bool,
-}
-
-/// The tail's text, without allocation; a `str` to all who use it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Tail {
-    buffer: [u8; LONGEST_TAIL],
-    length: u8,
-}
-
-impl Tail {
-    pub fn as_str(&self) -> &str {
-        // Made of ASCII in `Form::tail`.
-        std::str::from_utf8(&self.buffer[..usize::from(self.length)]).unwrap_or_default()
-    }
-}
-
-impl Deref for Tail {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl fmt::Debug for Tail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
-    }
 }
 
 /// Reads a decoded timestamp. `Some` only if [`print`] gives exactly `text` back, which is tried here each time.
@@ -112,134 +64,12 @@ pub fn day(micros: i64) -> i32 {
     micros.div_euclid(MICROS_PER_DAY) as i32
 }
 
-/// How a timestamp was written: everything but the instant.
-#[derive(Clone, Copy)]
-struct Form<'a> {
-    /// All fraction digits, and the text of those after the sixth.
-    decimals: usize,
-    beyond: &'a [u8],
-    zone: Zone<'a>,
-    shape: Shape,
-}
-
-#[derive(Clone, Copy)]
-struct Zone<'a> {
-    /// As written, `Z` or an offset; empty: none.
-    text: &'a [u8],
-    spaced: bool,
-    offset_minutes: i64,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Shape {
-    /// The byte between date and time.
-    Iso(u8),
-    Us {
-        month_padded: bool,
-        day_padded: bool,
-        hour_padded: bool,
-        comma: bool,
-        meridiem: Option<Case>,
-    },
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Case {
-    Upper,
-    Lower,
-}
-
-impl Form<'_> {
-    const CANONICAL: Form<'static> = Form {
-        decimals: 6,
-        beyond: b"",
-        zone: Zone { text: b"Z", spaced: false, offset_minutes: 0 },
-        shape: Shape::Iso(b'T'),
-    };
-
-    fn tail(&self) -> Option<Tail> {
-        let mut tail = Stack::<LONGEST_TAIL>::new();
-        if self.decimals < 6 {
-            tail.push(b"<");
-            tail.push_digits(self.decimals as u32, 1);
-        }
-        tail.push(self.beyond);
-        if self.zone.spaced {
-            tail.push(b"_");
-        }
-        tail.push(if self.zone.text.is_empty() { b"?" } else { self.zone.text });
-        match self.shape {
-            Shape::Iso(b'T') => {}
-            Shape::Iso(separator) => tail.push(if separator == b't' { b"t" } else { b"s" }),
-            Shape::Us { month_padded, day_padded, hour_padded, comma, meridiem } => {
-                tail.push(b"/");
-                let flags = [(month_padded, b"m"), (day_padded, b"d"), (hour_padded, b"h"), (comma, b",")];
-                for (_, flag) in flags.into_iter().filter(|(set, _)| *set) {
-                    tail.push(flag);
-                }
-                match meridiem {
-                    Some(Case::Upper) => tail.push(b"A"),
-                    Some(Case::Lower) => tail.push(b"a"),
-                    None => {}
-                }
-            }
-        }
-        if tail.bytes() == b"Z" {
-            return None;
-        }
-        let mut buffer = [0; LONGEST_TAIL];
-        buffer[..tail.bytes().len()].copy_from_slice(tail.bytes());
-        Some(Tail { buffer, length: tail.bytes().len() as u8 })
-    }
-}
-
-fn read_tail(tail: &[u8]) -> Option<Form<'_>> {
-    let (decimals, beyond, rest) = match tail {
-        [b'<', few @ b'0'..=b'5', rest @ ..] => (usize::from(few - b'0'), &b""[..], rest),
-        _ => {
-            let (beyond, rest) = tail.split_at(leading_digits(tail));
-            (6 + beyond.len(), beyond, rest)
-        }
-    };
-    if beyond.len() > MOST_BEYOND {
-        return None;
-    }
-    let (zone, rest) = match rest {
-        [b'?', rest @ ..] => (Zone { text: b"", spaced: false, offset_minutes: 0 }, rest),
-        [b'_', rest @ ..] => read_zone(rest, true)?,
-        _ => read_zone(rest, false)?,
-    };
-    let shape = match rest {
-        b"" => Shape::Iso(b'T'),
-        b"t" => Shape::Iso(b't'),
-        b"s" => Shape::Iso(b' '),
-        [b'/', flags @ ..] => {
-            let mut rest = flags;
-            let mut flag = |byte| {
-                let set = rest.first() == Some(&byte);
-                rest = &rest[usize::from(set)..];
-                set
-            };
-            let (month_padded, day_padded, hour_padded, comma) = (flag(b'm'), flag(b'd'), flag(b'h'), flag(b','));
-            let meridiem = match rest {
-                b"" => None,
-                b"A" => Some(Case::Upper),
-                b"a" => Some(Case::Lower),
-                _ => return None,
-            };
-            Shape::Us { month_padded, day_padded, hour_padded, comma, meridiem }
-        }
-        _ => return None,
-    };
-    Some(Form { decimals, beyond, zone, shape })
-}
-
 fn read_iso(text: &[u8]) -> Option<(i64, Form<'_>, bool)> {
     let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, separator @ (b'T' | b't' | b' '), ref clock @ ..] = text else {
         return None;
     };
     let year = number(&[y1, y2, y3, y4])?;
-    let day_micros = date(year, number(&[m1, m2])?, number(&[d1, d2])?)?;
+    let days = date(year, number(&[m1, m2])?, number(&[d1, d2])?)?;
     let &[h1, h2, b':', ref clock @ ..] = clock else { return None };
     let hour = number(&[h1, h2])?;
     let (rest_micros, decimals, beyond, rest) = minutes_on(clock)?;
@@ -247,7 +77,7 @@ fn read_iso(text: &[u8]) -> Option<(i64, Form<'_>, bool)> {
     if hour > 23 {
         return None;
     }
-    let micros = day_micros + i64::from(hour) * 60 * MICROS_PER_MINUTE + rest_micros;
+    let micros = days * MICROS_PER_DAY + i64::from(hour) * 60 * MICROS_PER_MINUTE + rest_micros;
     let form = Form { decimals, beyond, zone, shape: Shape::Iso(separator) };
     Some((micros - zone.offset_minutes * MICROS_PER_MINUTE, form, false))
 }
@@ -274,7 +104,7 @@ fn read_us(text: &[u8]) -> Option<(i64, Form<'_>, bool)> {
         _ => return None,
     };
     let zone = read_zone_at_end(rest)?;
-    let micros = date(year, month, day)? + i64::from(hour) * 60 * MICROS_PER_MINUTE + rest_micros;
+    let micros = date(year, month, day)? * MICROS_PER_DAY + i64::from(hour) * 60 * MICROS_PER_MINUTE + rest_micros;
     let shape = Shape::Us {
         month_padded: month_zero.or(day_zero).unwrap_or(false),
         day_padded: day_zero.or(month_zero).unwrap_or(false),
@@ -313,24 +143,6 @@ fn read_zone_at_end(text: &[u8]) -> Option<Zone<'_>> {
         None => read_zone(text, false)?,
     };
     rest.is_empty().then_some(zone)
-}
-
-/// `Z`, `z` or an offset at the start of `text`, and what follows.
-fn read_zone(text: &[u8], spaced: bool) -> Option<(Zone<'_>, &[u8])> {
-    let (length, hours, minutes) = match *text {
-        [b'Z' | b'z', ..] => (1, 0, 0),
-        [b'+' | b'-', h1, h2, b':', m1, m2, ..] => (6, number(&[h1, h2])?, number(&[m1, m2])?),
-        [b'+' | b'-', h1, h2, m1 @ b'0'..=b'9', m2, ..] => (5, number(&[h1, h2])?, number(&[m1, m2])?),
-        [b'+' | b'-', h1, h2, ..] => (3, number(&[h1, h2])?, 0),
-        _ => return None,
-    };
-    if hours > 23 || minutes > 59 {
-        return None;
-    }
-    let (text, rest) = text.split_at(length);
-    let minutes = i64::from(hours * 60 + minutes);
-    let offset_minutes = if text[0] == b'-' { -minutes } else { minutes };
-    Some((Zone { text, spaced, offset_minutes }, rest))
 }
 
 fn write(micros: i64, tail: Option<&str>, out: &mut Stack<LONGEST_TEXT>) -> Option<()> {
@@ -405,54 +217,12 @@ fn push_padded(value: u32, padded: bool, out: &mut Stack<LONGEST_TEXT>) {
     out.push_digits(value, if padded || value > 9 { 2 } else { 1 });
 }
 
-fn leading_digits(text: &[u8]) -> usize {
-    text.iter().take_while(|byte| byte.is_ascii_digit()).count()
-}
-
-/// A few digits; `None` if there is anything else.
-fn number(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |value, digit| digit.is_ascii_digit().then(|| value * 10 + u32::from(digit - b'0')))
-}
-
 /// A number of one or two digits, whether it shows a leading zero (`None`: it can't be seen), what follows.
 fn one_or_two(text: &[u8]) -> Option<(u32, Option<bool>, &[u8])> {
     let length = leading_digits(text);
     let value = number(text.get(..length)?).filter(|_| matches!(length, 1 | 2))?;
     let zero = if length == 1 { Some(false) } else { (text[0] == b'0').then_some(true) };
     Some((value, zero, &text[length..]))
-}
-
-/// Microseconds of a date that exists, within the years 0001 to 9999.
-fn date(year: u32, month: u32, day: u32) -> Option<i64> {
-    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let length = match month {
-        4 | 6 | 9 | 11 => 30,
-        2 => 28 + u32::from(leap),
-        1..=12 => 31,
-        _ => return None,
-    };
-    if year == 0 || day == 0 || day > length {
-        return None;
-    }
-    // Years from March, so that the leap day is the last; https://howardhinnant.github.io/date_algorithms.html
-    let year = i64::from(year) - i64::from(month <= 2);
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let of_year = (153 * ((i64::from(month) + 9) % 12) + 2) / 5 + i64::from(day) - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-    Some(days * MICROS_PER_DAY)
-}
-
-/// Year, month and day of a count of days from 1970-01-01, the inverse of [`date`].
-fn civil(days: i64) -> (u32, u32, u32) {
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year as u32, month as u32, day as u32)
 }
 
 #[cfg(test)]
@@ -466,7 +236,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    fn micros(text: &str) -> i64 {
+    fn instant_of(text: &str) -> i64 {
         // Not by jiff's instants: they end a day earlier.
         let civil: jiff::civil::DateTime = text.trim_end_matches('Z').parse().unwrap();
         let since = civil.duration_since(jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0));
@@ -518,7 +288,7 @@ mod tests {
     fn i9_every_form_means_its_instant_and_prints_back() {
         for &(text, instant, tail, ambiguous) in FORMS {
             let moment = parse(text).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!(moment.micros, micros(instant), "{text}");
+            assert_eq!(moment.micros, instant_of(instant), "{text}");
             assert_eq!(moment.tail.as_deref(), tail, "{text}");
             assert_eq!(moment.ambiguous, ambiguous, "{text}");
             assert_eq!(back(&moment), text);
@@ -607,23 +377,11 @@ mod tests {
     }
 
     #[test]
-    fn the_calendar_agrees_with_another_for_every_day() {
-        let mut day = jiff::civil::date(1, 1, 1);
-        for count in FIRST / MICROS_PER_DAY..=LAST / MICROS_PER_DAY {
-            let (year, month, of_month) = (day.year() as u32, day.month() as u32, day.day() as u32);
-            assert_eq!(civil(count), (year, month, of_month));
-            assert_eq!(date(year, month, of_month), Some(count * MICROS_PER_DAY));
-            day = day.tomorrow().unwrap_or(day);
-        }
-        assert_eq!(day, jiff::civil::date(9999, 12, 31));
-    }
-
-    #[test]
     fn a_day_begins_at_midnight_utc() {
-        assert_eq!(super::day(0), 0);
-        assert_eq!(super::day(-1), -1);
-        assert_eq!(super::day(MICROS_PER_DAY - 1), 0);
-        assert_eq!(super::day(MICROS_PER_DAY), 1);
+        assert_eq!(day(0), 0);
+        assert_eq!(day(-1), -1);
+        assert_eq!(day(MICROS_PER_DAY - 1), 0);
+        assert_eq!(day(MICROS_PER_DAY), 1);
     }
 
     #[test]
@@ -670,7 +428,7 @@ mod tests {
             let mut out = Vec::new();
             prop_assert!(print(micros, None, &mut out));
             let text = String::from_utf8(out).unwrap();
-            prop_assert_eq!(super::tests::micros(&text), micros);
+            prop_assert_eq!(instant_of(&text), micros);
         }
 
         #[test]

@@ -338,3 +338,219 @@ impl Open {
         self.objects[last / 64] >> (last % 64) & 1 == 1
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::support::generate;
+    use proptest::prelude::*;
+
+    fn scan(record: &[u8]) -> Result<Vec<Member>, Malformed> {
+        let mut out = Vec::new();
+        members(record, &mut out).map(|()| out)
+    }
+
+    /// serde_json's strictest reading: all of UTF-8, all of the grammar, but no judgement of surrogates or depth.
+    fn serde_accepts(record: &[u8]) -> bool {
+        let is_object = record.trim_ascii_start().first() == Some(&b'{');
+        is_object
+            && std::str::from_utf8(record).is_ok_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok())
+    }
+
+    #[test]
+    fn members_are_named_in_order_with_their_kinds_and_flags() {
+        let record =
+            " { \"a\" : null,\"\\u0062\":[1, \"\\n\"] ,\"a\":-1.5e+3, \"\":\"x\\\\\",\"t\":true,\"o\":{\"k\":{}} }\r\n";
+        let found = scan(record.as_bytes()).unwrap();
+        let shown: Vec<_> = found
+            .iter()
+            .map(|member| {
+                let text = |span: Span32| std::str::from_utf8(span.of(record.as_bytes())).unwrap();
+                (text(member.key), text(member.value), member.kind, member.key_escaped, member.value_escaped)
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("a", "null", ValueKind::Null, false, false),
+                ("\\u0062", "[1, \"\\n\"]", ValueKind::Array, true, true),
+                ("a", "-1.5e+3", ValueKind::Number, false, false),
+                ("", "\"x\\\\\"", ValueKind::String, false, true),
+                ("t", "true", ValueKind::Bool, false, false),
+                ("o", "{\"k\":{}}", ValueKind::Object, false, false),
+            ]
+        );
+        assert_eq!(found[3].string_body(record.as_bytes()), Some(&b"x\\\\"[..]));
+        assert_eq!(found[4].string_body(record.as_bytes()), None);
+    }
+
+    #[test]
+    fn valid_records_are_accepted() {
+        for record in [
+            "{}",
+            " \t\r\n{ \t\r\n} \t\r\n",
+            r#"{"a":{}}"#,
+            r#"{"a":[]}"#,
+            r#"{"a":[[],[{}],{"b":[]}]}"#,
+            r#"{"a":[ ] , "b" : { } }"#,
+            r#"{"a":0,"b":-0,"c":0.0,"d":1E+2,"e":1e-2,"f":10,"g":-0.10e010}"#,
+            r#"{"":"\"\\\/\b\f\n\r\t\u0000\uFFFF\ud800"}"#,
+            "{\"a\":\"\u{7f}\u{80}\u{10ffff}\"}",
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":[true,false,null]}"#,
+        ] {
+            assert!(serde_accepts(record.as_bytes()), "{record}");
+            scan(record.as_bytes()).unwrap();
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused_with_its_place() {
+        let cases: &[(&[u8], usize, &str)] = &[
+            (b"", 0, "not a JSON object"),
+            (b"  ", 2, "not a JSON object"),
+            (b"[]", 0, "not a JSON object"),
+            (b"1", 0, "not a JSON object"),
+            (b"\xEF\xBB\xBF{}", 0, "not a JSON object"),
+            (b"{", 1, "expected a key"),
+            (b"{,}", 1, "expected a key"),
+            (b"{1:1}", 1, "expected a key"),
+            (b"{'a':1}", 1, "expected a key"),
+            (b"{\"a\"", 4, "expected ':'"),
+            (b"{\"a\" 1}", 5, "expected ':'"),
+            (b"{\"a\":", 5, "ends too early"),
+            (b"{\"a\":}", 5, "expected a value"),
+            (b"{\"a\":1", 6, "expected ',' or '}'"),
+            (b"{\"a\":1,}", 7, "expected a key"),
+            (b"{\"a\":1 \"b\":2}", 7, "expected ',' or '}'"),
+            (b"{\"a\":1]", 6, "expected ',' or '}'"),
+            (b"{\"a\":1}}", 7, "something follows the object"),
+            (b"{}{}", 2, "something follows the object"),
+            (b"{}\0", 2, "something follows the object"),
+            (b"{\x0c}", 1, "expected a key"),
+            (b"{\xc2\xa0}", 1, "expected a key"),
+            (b"{\"a\":01}", 6, "expected ',' or '}'"),
+            (b"{\"a\":-}", 6, "bad number"),
+            (b"{\"a\":+1}", 5, "expected a value"),
+            (b"{\"a\":.5}", 5, "expected a value"),
+            (b"{\"a\":1.}", 7, "bad number"),
+            (b"{\"a\":1e}", 7, "bad number"),
+            (b"{\"a\":1e+}", 8, "bad number"),
+            (b"{\"a\":1.e1}", 7, "bad number"),
+            (b"{\"a\":0x1}", 6, "expected ',' or '}'"),
+            (b"{\"a\":NaN}", 5, "expected a value"),
+            (b"{\"a\":nul}", 5, "expected a value"),
+            (b"{\"a\":True}", 5, "expected a value"),
+            (b"{\"a\":nullx}", 9, "expected ',' or '}'"),
+            (b"{\"a\":[1,]}", 8, "expected a value"),
+            (b"{\"a\":[,1]}", 6, "expected a value"),
+            (b"{\"a\":[1 2]}", 8, "expected ',' or ']'"),
+            (b"{\"a\":[1}", 7, "expected ',' or ']'"),
+            (b"{\"a\":[1", 7, "expected ',' or ']'"),
+            (b"{\"a\":{\"b\":1]}", 11, "expected ',' or '}'"),
+            (b"{\"a\":{\"b\"}}", 9, "expected ':'"),
+            (b"{\"a\":{\"b\":1,}}", 12, "expected a key"),
+            (b"{\"a\":\"", 6, "string without end"),
+            (b"{\"a\":\"\\\"}", 9, "string without end"),
+            (b"{\"a\":\"\\x\"}", 6, "bad escape"),
+            (b"{\"a\":\"\\", 6, "bad escape"),
+            (b"{\"a\":\"\\u12G4\"}", 6, "bad \\u escape"),
+            (b"{\"a\":\"\\u12", 6, "bad \\u escape"),
+            (b"{\"a\":\"\\u+123\"}", 6, "bad \\u escape"),
+            (b"{\"a\":\"\n\"}", 6, "control character in a string"),
+            (b"{\"\x1f\":1}", 2, "control character in a string"),
+            (b"{\"a\":\"\xff\"}", 6, "not UTF-8"),
+            (b"{\"a\":\"\xed\xa0\x80\"}", 6, "not UTF-8"),
+            (b"{\"a\":\"\xc0\xaf\"}", 6, "not UTF-8"),
+            (b"{/**/}", 1, "expected a key"),
+        ];
+        for &(record, offset, reason) in cases {
+            assert!(!serde_accepts(record), "{record:?}");
+            assert_eq!(scan(record), Err(Malformed { offset, reason }), "{:?}", String::from_utf8_lossy(record));
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded_and_takes_no_stack() {
+        let nested = |levels: usize, open: &str, close: &str| {
+            format!("{{\"a\":{}1{}}}", open.repeat(levels - 1), close.repeat(levels - 1)).into_bytes()
+        };
+        for (open, close) in [("[", "]"), ("{\"b\":", "}")] {
+            scan(&nested(MAX_DEPTH, open, close)).unwrap();
+            let refused = scan(&nested(MAX_DEPTH + 1, open, close)).unwrap_err();
+            assert_eq!(refused.reason, "nested deeper than 512 levels");
+            scan(&nested(1_000_000, open, close)).unwrap_err();
+        }
+        // The kinds of all levels are remembered, also beyond one word of them.
+        let mixed = format!("{{\"a\":{}1{}}}", "[{\"b\":".repeat(200), "}]".repeat(200));
+        scan(mixed.as_bytes()).unwrap();
+        scan(mixed.replace("}]}]", "}]]}").as_bytes()).unwrap_err();
+    }
+
+    #[test]
+    fn half_a_record_leaves_no_members() {
+        let mut out = Vec::new();
+        members(b"{\"a\":1}", &mut out).unwrap();
+        members(b"{\"a\":1,\"b\"}", &mut out).unwrap_err();
+        assert!(out.is_empty());
+    }
+
+    /// Text that is nearly JSON: its own bytes, shuffled.
+    fn nearly_json() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop::sample::select(vec![
+            "{", "}", "[", "]", ",", ":", "\"", "\"a\"", "\\", "\\u", "\\ud800", "0", "1", "-", ".", "e", "E+1",
+            "true", "nul", "null", "false", " ", "\n", "\t", "\u{1}", "é", "{}", "[]", "\"\":", "{\"a\":", "\u{a0}",
+        ]);
+        prop::collection::vec(piece, 0..14).prop_map(|pieces| format!("{{{}}}", pieces.concat()).into_bytes())
+    }
+
+    /// A record with a few of its bytes changed, dropped or repeated.
+    fn damaged() -> impl Strategy<Value = Vec<u8>> {
+        let damage = (any::<prop::sample::Index>(), any::<u8>(), 0..3);
+        (generate::record(), prop::collection::vec(damage, 1..3)).prop_map(|(mut record, damage)| {
+            for (place, byte, how) in damage {
+                let place = place.index(record.len().max(1)).min(record.len().saturating_sub(1));
+                match how {
+                    _ if record.is_empty() => record.push(byte),
+                    0 => record[place] = byte,
+                    1 => record.insert(place, record[place]),
+                    _ => drop(record.remove(place)),
+                }
+            }
+            record
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_accepted_only_if_serde_json_accepts_them(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            prop_assert_eq!(scan(&bytes).is_ok(), serde_accepts(&bytes));
+        }
+
+        #[test]
+        fn what_is_nearly_json_is_accepted_only_if_serde_json_accepts_it(bytes in nearly_json()) {
+            prop_assert_eq!(scan(&bytes).is_ok(), serde_accepts(&bytes));
+        }
+
+        #[test]
+        fn damaged_records_are_accepted_only_if_serde_json_accepts_them(bytes in damaged()) {
+            prop_assert_eq!(scan(&bytes).is_ok(), serde_accepts(&bytes));
+        }
+
+        #[test]
+        fn i9_generated_records_are_accepted_and_no_member_is_missed(tree in generate::tree_on(generate::DAY), seed in any::<u64>()) {
+            let record = generate::render(&tree, seed);
+            prop_assert!(serde_accepts(&record));
+            let found = scan(&record).unwrap();
+            let generate::Json::Object(expected) = tree else { unreachable!() };
+            prop_assert_eq!(found.len(), expected.len());
+            for member in found {
+                let (key, value) = (member.key.of(&record), member.value.of(&record));
+                prop_assert_eq!(member.key_escaped, key.contains(&b'\\'));
+                prop_assert_eq!(member.value_escaped, value.contains(&b'\\'));
+                prop_assert!(serde_json::from_slice::<serde::de::IgnoredAny>(value).is_ok());
+                prop_assert_eq!(value.trim_ascii(), value);
+            }
+        }
+    }
+}
