@@ -15,6 +15,7 @@ use deltalake_core::kernel::{DataType, MetadataValue, PrimitiveType, StructField
 
 pub use super::catalogue::{Catalogued, ColumnType, fold};
 use crate::error::{Error, Kind, Result};
+use crate::record::token::ValueKind;
 
 /// The UTC day of the event: a partition column (Delta `date`), not in the file.
 pub const DAY: &str = "_hf_day";
@@ -113,10 +114,10 @@ impl TableSchema {
                     return Err(strange(name, "its name is taken or can't be one"));
                 }
                 let at = schema.append(name, kind);
-                if field.metadata.contains_key(TIME_KEY) {
-                    if kind != ColumnType::Timestamp || schema.time.replace(at).is_some() {
-                        return Err(strange(name, "it can't be the time column"));
-                    }
+                if field.metadata.contains_key(TIME_KEY)
+                    && (kind != ColumnType::Timestamp || schema.time.replace(at).is_some())
+                {
+                    return Err(strange(name, "it can't be the time column"));
                 }
             }
         }
@@ -229,15 +230,15 @@ impl Kinds {
     const STRING: u8 = 8;
     const NESTED: u8 = 16;
 
-    /// Takes note of a valid JSON token.
-    pub fn see(&mut self, token: &[u8]) {
-        self.0 |= match token.first() {
-            Some(b'"') => Self::STRING,
-            Some(b'{' | b'[') => Self::NESTED,
-            Some(b't' | b'f') => Self::BOOL,
-            Some(b'-' | b'0'..=b'9') if token.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) => Self::FLOAT,
-            Some(b'-' | b'0'..=b'9') => Self::INTEGER,
-            _ => 0,
+    /// Takes note of a valid JSON token. Integers are numbers written as such, of whatever size.
+    pub fn see(&mut self, kind: ValueKind, token: &[u8]) {
+        self.0 |= match kind {
+            ValueKind::Null => 0,
+            ValueKind::String => Self::STRING,
+            ValueKind::Object | ValueKind::Array => Self::NESTED,
+            ValueKind::Bool => Self::BOOL,
+            ValueKind::Number if token.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) => Self::FLOAT,
+            ValueKind::Number => Self::INTEGER,
         };
     }
 
@@ -317,15 +318,25 @@ fn strange(column: &str, reason: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::archive::catalogue::find;
 
-    fn survey(columns: &[(&str, &[&str])]) -> Survey {
+    pub(in crate::archive) fn survey(columns: &[(&str, &[&str])]) -> Survey {
         let mut survey = Survey::default();
         for (name, tokens) in columns {
             let mut kinds = Kinds::default();
-            tokens.iter().for_each(|token| kinds.see(token.as_bytes()));
+            for token in *tokens {
+                let kind = match token.as_bytes()[0] {
+                    b'"' => ValueKind::String,
+                    b'{' => ValueKind::Object,
+                    b'[' => ValueKind::Array,
+                    b'n' => ValueKind::Null,
+                    b't' | b'f' => ValueKind::Bool,
+                    _ => ValueKind::Number,
+                };
+                kinds.see(kind, token.as_bytes());
+            }
             survey.columns.push(Surveyed { name: (*name).to_string(), kinds });
         }
         survey

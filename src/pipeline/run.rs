@@ -144,7 +144,7 @@ pub fn run(context: &Context, request: &Request, host_now: Timestamp) -> Result<
         let bytes = archiving.objects.iter().map(|planned| planned.object.size).sum();
         context.progress.see(Event::BatchBegins { table: &archiving.table, objects: archiving.objects.len(), bytes });
         match archive_step(context, &mut chain, archiving, &rule, armed, now) {
-            Ok(archived) => report.archived(&archiving.table, archived, bytes, !rule.origin.is_defaults()),
+            Ok(archived) => report.archived(&archiving.table, archived, bytes, rule.origin.pattern.is_some()),
             // A damaged table stops itself, not the others.
             Err(error) if error.kind() == Kind::Damaged || error.kind() == Kind::Decision => report.errors.push(error),
             Err(error) => return Err(error),
