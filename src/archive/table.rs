@@ -154,7 +154,7 @@ impl Table {
                     actions.push(Action::Metadata(self.new_metadata(&schema, archive_id, now)?));
                 }
                 Some(snapshot) => {
-                    actions.push(Action::Metadata(snapshot.metadata().clone().with_schema(&schema).map_err(failed)?));
+                    actions.push(Action::Metadata(snapshot.metadata().clone().with_schema(&schema).map_err(|error| failed(error.into()))?));
                 }
             }
         }
