@@ -3,7 +3,10 @@
 //! Own code because every timestamp of every record passes here, parsed and printed; a test walks through all days
 //! beside another library's calendar.
 
-/// The day of a date that exists, within the years 0001 to 9999.
+/// Days from the first of March of year 0 to 1970-01-01.
+const MARCH_OF_YEAR_0: i64 = 719_468;
+
+/// Days from 1970-01-01 to a date that exists, within the years 0001 to 9999.
 pub(super) fn date(year: u32, month: u32, day: u32) -> Option<i64> {
     let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let length = match month {
@@ -16,24 +19,23 @@ pub(super) fn date(year: u32, month: u32, day: u32) -> Option<i64> {
         return None;
     }
     // Years from March, so that the leap day is the last; https://howardhinnant.github.io/date_algorithms.html
-    let year = i64::from(year) - i64::from(month <= 2);
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let of_year = (153 * ((i64::from(month) + 9) % 12) + 2) / 5 + i64::from(day) - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-    Some(days)
+    let year = year - u32::from(month <= 2);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + of_year;
+    Some(i64::from(days) - MARCH_OF_YEAR_0)
 }
 
-/// Year, month and day of a count of days from 1970-01-01, the inverse of [`date`].
+/// Year, month and day of a count of days from 1970-01-01, the inverse of [`date`] within its years; without meaning
+/// beyond them.
 pub(super) fn civil(days: i64) -> (u32, u32, u32) {
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let shifted = (days + MARCH_OF_YEAR_0) as u32;
+    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
     let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * shifted_month + 2) / 5 + 1;
     let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year as u32, month as u32, day as u32)
+    (year_of_era + era * 400 + u32::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

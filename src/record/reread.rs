@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::token::Malformed;
@@ -158,56 +157,61 @@ impl<'a> Input<'a> {
             return self.fail("string missing");
         }
         let whole = self.rest;
-        let mut units: Option<Vec<u16>> = None;
+        let mut decoded: Option<Vec<u8>> = None;
         loop {
-            let Some(end) = memchr2(b'"', b'\\', self.rest) else { return self.fail("string without end") };
+            let Some(end) = self.rest.iter().position(|&byte| matches!(byte, b'"' | b'\\' | 0..0x20)) else {
+                return self.fail("string without end");
+            };
             let (plain, rest) = self.rest.split_at(end);
-            if plain.iter().any(|&byte| byte < b' ') {
-                return self.fail("control character");
+            self.rest = rest;
+            match rest[0] {
+                b'"' => {
+                    self.rest = &rest[1..];
+                    let Some(mut decoded) = decoded else { return Ok(Cow::Borrowed(&whole[..end])) };
+                    decoded.extend_from_slice(plain);
+                    return Ok(Cow::Owned(decoded));
+                }
+                b'\\' => {
+                    let decoded = decoded.get_or_insert_with(|| Vec::with_capacity(2 * end + 32));
+                    decoded.extend_from_slice(plain);
+                    self.escapes(decoded)?;
+                }
+                _ => return self.fail("control character"),
             }
-            if rest[0] == b'"' {
-                self.rest = &rest[1..];
-                let Some(mut units) = units else { return Ok(Cow::Borrowed(&whole[..end])) };
-                self.add_units(plain, &mut units)?;
-                return Ok(Cow::Owned(wtf8(&units)));
-            }
-            let units = units.get_or_insert_default();
-            self.add_units(plain, units)?;
-            self.rest = &rest[1..];
-            units.push(self.escaped_unit()?);
         }
     }
 
-    fn add_units(&self, plain: &[u8], units: &mut Vec<u16>) -> Result<(), Malformed> {
-        match std::str::from_utf8(plain) {
-            Ok(text) => {
-                units.extend(text.encode_utf16());
-                Ok(())
-            }
-            Err(_) => self.fail("not UTF-8"),
+    /// All escapes that follow one another here. Only neighbours can make a surrogate pair, since UTF-8 has none.
+    fn escapes(&mut self, decoded: &mut Vec<u8>) -> Result<(), Malformed> {
+        while self.take(b"\\") {
+            let simple = match self.rest.first() {
+                Some(b'"') => b'"',
+                Some(b'\\') => b'\\',
+                Some(b'/') => b'/',
+                Some(b'b') => 0x08,
+                Some(b'f') => 0x0C,
+                Some(b'n') => 0x0A,
+                Some(b'r') => 0x0D,
+                Some(b't') => 0x09,
+                Some(b'u') => {
+                    self.rest = &self.rest[1..];
+                    let mut units = vec![self.unit()?];
+                    while self.take(b"\\u") {
+                        units.push(self.unit()?);
+                    }
+                    append_wtf8(&units, decoded);
+                    continue;
+                }
+                _ => return self.fail("unknown escape"),
+            };
+            decoded.push(simple);
+            self.rest = &self.rest[1..];
         }
+        Ok(())
     }
 
-    /// What follows a backslash, as one unit.
-    fn escaped_unit(&mut self) -> Result<u16, Malformed> {
-        const ESCAPES: [(u8, u16); 8] = [
-            (b'"', 0x22),
-            (b'\\', 0x5C),
-            (b'/', 0x2F),
-            (b'b', 0x08),
-            (b'f', 0x0C),
-            (b'n', 0x0A),
-            (b'r', 0x0D),
-            (b't', 0x09),
-        ];
-        for (letter, unit) in ESCAPES {
-            if self.take(&[letter]) {
-                return Ok(unit);
-            }
-        }
-        if !self.take(b"u") {
-            return self.fail("unknown escape");
-        }
+    /// Four hex digits.
+    fn unit(&mut self) -> Result<u16, Malformed> {
         let mut unit = 0;
         for _ in 0..4 {
             let nibble = match self.rest.first() {
@@ -268,8 +272,7 @@ impl<'a> Input<'a> {
     }
 }
 
-fn wtf8(units: &[u16]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(units.len());
+fn append_wtf8(units: &[u16], bytes: &mut Vec<u8>) {
     for decoded in char::decode_utf16(units.iter().copied()) {
         match decoded {
             Ok(character) => bytes.extend(character.encode_utf8(&mut [0; 4]).bytes()),
@@ -280,7 +283,6 @@ fn wtf8(units: &[u16]) -> Vec<u8> {
             }
         }
     }
-    bytes
 }
 
 #[cfg(test)]
@@ -324,11 +326,14 @@ mod tests {
             ("{\"a\":1,}", 7, "string missing"),
             ("{\"a\" 1}", 5, "colon missing"),
             ("{\"a\":01}", 6, "comma missing"),
+            ("{\"a\":-}", 6, "not a number"),
             ("{\"a\":1.}", 7, "not a number"),
+            ("{\"a\":1e+}", 8, "not a number"),
             ("{\"a\":[1,]}", 8, "no value"),
             ("{\"a\":\"\\u+123\"}", 8, "four hex digits missing"),
             ("{\"a\":\"\\x\"}", 7, "unknown escape"),
-            ("{\"a\":\"\u{1}\"}", 6, "control character"),
+            ("{\"a\":\"\u{0}\"}", 6, "control character"),
+            ("{\"a\":\"\u{1f}\"}", 6, "control character"),
             ("{\"a\":\"", 6, "string without end"),
         ] {
             assert_eq!(digest_of_printed(line.as_bytes()), Err(Malformed { offset, reason }), "{line}");

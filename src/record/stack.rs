@@ -22,16 +22,6 @@ impl<const N: usize> Stack<N> {
         self.buffer[self.length..self.length + bytes.len()].copy_from_slice(bytes);
         self.length += bytes.len();
     }
-
-    /// The last `width` decimal digits of `value`, with leading zeros.
-    pub(super) fn push_digits(&mut self, mut value: u32, width: usize) {
-        let end = self.length + width;
-        for slot in self.buffer[self.length..end].iter_mut().rev() {
-            *slot = b'0' + (value % 10) as u8;
-            value /= 10;
-        }
-        self.length = end;
-    }
 }
 
 impl<const N: usize> fmt::Write for Stack<N> {

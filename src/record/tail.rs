@@ -104,7 +104,7 @@ impl Form<'_> {
         let mut tail = Stack::<LONGEST_TAIL>::new();
         if self.decimals < 6 {
             tail.push(b"<");
-            tail.push_digits(self.decimals as u32, 1);
+            tail.push(&[b'0' + self.decimals as u8]);
         }
         tail.push(self.beyond);
         if self.zone.spaced {

@@ -43,29 +43,19 @@ pub fn to_wtf8(raw: &[u8]) -> Cow<'_, [u8]> {
 
 /// Appends [`to_wtf8`] of `raw` to `out`.
 pub fn wtf8_into(raw: &[u8], out: &mut Vec<u8>) {
-    let mut rest = raw;
-    while let Some(at) = memchr(b'\\', rest) {
-        out.extend_from_slice(&rest[..at]);
-        rest = &rest[at..];
-        let taken = match rest.get(1) {
-            Some(b'b') => plain(8, out),
-            Some(b't') => plain(b'\t', out),
-            Some(b'n') => plain(b'\n', out),
-            Some(b'f') => plain(12, out),
-            Some(b'r') => plain(b'\r', out),
-            Some(&byte @ (b'"' | b'\\' | b'/')) => plain(byte, out),
-            Some(b'u') => unit_escape(rest, out),
-            _ => 0,
-        };
+    let mut start = 0;
+    loop {
+        // Finds a backslash: quotes and control characters stand unescaped in no string that `members` let pass.
+        let end = plain_run(raw, start);
+        out.extend_from_slice(&raw[start..end]);
+        let Some(&byte) = raw.get(end) else { break };
+        let taken = if byte == b'\\' { escape(&raw[end..], out) } else { 0 };
         if taken == 0 {
-            // Not an escape at all: `members` refuses it; here it stays as it is.
-            out.push(b'\\');
-            rest = &rest[1..];
-        } else {
-            rest = &rest[taken..];
+            // No escape at all: it stays as it is.
+            out.push(byte);
         }
+        start = end + taken.max(1);
     }
-    out.extend_from_slice(rest);
 }
 
 /// Appends `text` as a JSON string with its quotes, escaping only what RFC 8259 requires: the short escapes where
@@ -126,8 +116,18 @@ fn special_bytes(word: u64) -> u64 {
     (zeroes | (word.wrapping_sub(ONES * 0x20) & !word)) & HIGH
 }
 
-fn plain(byte: u8, out: &mut Vec<u8>) -> usize {
-    out.push(byte);
+/// Decodes the escape at the start of `rest`. Returns the bytes taken, 0 if it is none.
+fn escape(rest: &[u8], out: &mut Vec<u8>) -> usize {
+    out.push(match rest.get(1) {
+        Some(b'b') => 8,
+        Some(b't') => b'\t',
+        Some(b'n') => b'\n',
+        Some(b'f') => 12,
+        Some(b'r') => b'\r',
+        Some(&byte @ (b'"' | b'\\' | b'/')) => byte,
+        Some(b'u') => return unit_escape(rest, out),
+        _ => return 0,
+    });
     2
 }
 

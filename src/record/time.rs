@@ -37,7 +37,7 @@ pub struct Moment {
     pub ambiguous: bool,
 }
 
-/// Reads a decoded timestamp. `Some` only if [`print`] gives exactly `text` back, which is tried here each time.
+/// Reads a decoded timestamp. `Some` only if [`print()`] gives exactly `text` back, which is tried here each time.
 pub fn parse(text: &str) -> Option<Moment> {
     let text = text.as_bytes();
     let (micros, form, ambiguous) = if text.get(4) == Some(&b'-') { read_iso(text) } else { read_us(text) }?;
@@ -160,27 +160,23 @@ fn write(micros: i64, tail: Option<&str>, out: &mut Stack<LONGEST_TEXT>) -> Opti
     let (year, month, day) = civil(local.div_euclid(MICROS_PER_DAY));
     let of_day = local.rem_euclid(MICROS_PER_DAY);
     let (seconds, fraction) = ((of_day / MICROS_PER_SECOND) as u32, (of_day % MICROS_PER_SECOND) as u32);
-    let hour = seconds / 3600;
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let ([y1, y2], [y3, y4], [i1, i2], [s1, s2]) = (two(year / 100), two(year % 100), two(minute), two(second));
     let mut half = None;
     match form.shape {
         Shape::Iso(separator) => {
-            out.push_digits(year, 4);
-            out.push(b"-");
-            out.push_digits(month, 2);
-            out.push(b"-");
-            out.push_digits(day, 2);
-            out.push(&[separator]);
-            out.push_digits(hour, 2);
+            let ([m1, m2], [d1, d2], [h1, h2]) = (two(month), two(day), two(hour));
+            out.push(&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, separator, h1, h2, b':', i1, i2, b':', s1, s2]);
         }
         Shape::Us { month_padded, day_padded, hour_padded, comma, meridiem } => {
             push_padded(month, month_padded, out);
             out.push(b"/");
             push_padded(day, day_padded, out);
-            out.push(b"/");
-            out.push_digits(year, 4);
+            out.push(&[b'/', y1, y2, y3, y4]);
             out.push(if comma { b", " } else { b" " });
             let shown = if meridiem.is_some() { (hour + 11) % 12 + 1 } else { hour };
             push_padded(shown, hour_padded, out);
+            out.push(&[b':', i1, i2, b':', s1, s2]);
             half = meridiem.map(|case| match (case, hour < 12) {
                 (Case::Upper, true) => b" AM",
                 (Case::Upper, false) => b" PM",
@@ -189,20 +185,18 @@ fn write(micros: i64, tail: Option<&str>, out: &mut Stack<LONGEST_TEXT>) -> Opti
             });
         }
     }
-    out.push(b":");
-    out.push_digits(seconds / 60 % 60, 2);
-    out.push(b":");
-    out.push_digits(seconds % 60, 2);
     if form.decimals > 0 {
-        out.push(b".");
-    }
-    let shown = form.decimals.min(6);
-    let dropped = 10_u32.pow(6 - shown as u32);
-    if fraction % dropped != 0 {
+        let ([f1, f2], [f3, f4], [f5, f6]) = (two(fraction / 10_000), two(fraction / 100 % 100), two(fraction % 100));
+        let digits = [b'.', f1, f2, f3, f4, f5, f6];
+        let (shown, dropped) = digits.split_at(1 + form.decimals.min(6));
+        if dropped.iter().any(|&digit| digit != b'0') {
+            return None;
+        }
+        out.push(shown);
+        out.push(form.beyond);
+    } else if fraction != 0 {
         return None;
     }
-    out.push_digits(fraction / dropped, shown);
-    out.push(form.beyond);
     if let Some(half) = half {
         out.push(half);
     }
@@ -214,7 +208,13 @@ fn write(micros: i64, tail: Option<&str>, out: &mut Stack<LONGEST_TEXT>) -> Opti
 }
 
 fn push_padded(value: u32, padded: bool, out: &mut Stack<LONGEST_TEXT>) {
-    out.push_digits(value, if padded || value > 9 { 2 } else { 1 });
+    let digits = two(value);
+    out.push(if padded || value > 9 { &digits } else { &digits[1..] });
+}
+
+/// The digits of a number below 100.
+fn two(value: u32) -> [u8; 2] {
+    [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8]
 }
 
 /// A number of one or two digits, whether it shows a leading zero (`None`: it can't be seen), what follows.
