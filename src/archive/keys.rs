@@ -9,7 +9,8 @@
 
 use std::collections::HashMap;
 
-use super::schema::{Admission, Kinds, MAX_COLUMNS, Survey, Surveyed, TableSchema, fold};
+use super::schema::{Admission, MAX_COLUMNS, TableSchema, fold};
+use super::survey::{Kinds, Survey, Surveyed};
 use crate::record::text;
 use crate::record::token::{Member, ValueKind};
 

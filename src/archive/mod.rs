@@ -1,10 +1,9 @@
 //! The archive: rows in, sorted and typed Parquet in Delta tables out, and back to records.
 //!
 //! ```text
-//! catalogue ─> schema ─> keys ─> rows ─> encode ─> layout ─> segment        records to a segment
-//!                 └────────────────────────────────────────> print          a segment to records
-//! table                                                                     segments in a Delta table
-//! quarantine                                                                what cannot be judged, as it was
+//! catalogue ─┬─> schema ─> keys ─> rows ─> arrays ─> encode ─┬─> layout ─> segment      records to a segment
+//! survey ────┘      │                                spread ──┘
+//!                   └──────────────────────────────────────────────────> print        a segment to records
 //! ```
 //!
 //! What a segment holds is fixed by [`schema`] (names, types) and by the rule that a value is stored typed only if
@@ -12,18 +11,15 @@
 //! (I9) and any Delta reader can read the rest (I10). Nothing here deletes or reads a clock.
 
 pub mod catalogue;
-mod encode;
+pub mod survey;
+pub mod schema;
 pub mod keys;
+pub mod rows;
+mod arrays;
+mod encode;
+mod spread;
 mod layout;
+pub mod segment;
 pub mod print;
-mod quarantine;
 #[cfg(test)]
 mod round_trip;
-pub mod rows;
-pub mod schema;
-pub mod segment;
-mod spread;
-mod table;
-
-pub use quarantine::{QuarantineItem, QuarantineWriter, quarantine_folder, read_bytes, read_items};
-pub use table::{Table, checkpoint_path, commit_path, segment_location, segment_path, table_path, witness_of};

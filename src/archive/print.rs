@@ -105,7 +105,7 @@ impl RowPrinter {
             if out.len() > start && !members.is_empty() {
                 out.push(b',');
             }
-            out.extend_from_slice(members.as_bytes());
+            append_on_one_line(members, out);
         }
         out.push(b'}');
         Ok(())
@@ -122,7 +122,7 @@ fn print_value(
 ) -> Option<()> {
     match kind {
         ColumnType::Text => text::escape_into(values.as_string_opt::<i32>()?.value(row), out),
-        ColumnType::Json => out.extend_from_slice(values.as_string_opt::<i32>()?.value(row).as_bytes()),
+        ColumnType::Json => append_on_one_line(values.as_string_opt::<i32>()?.value(row), out),
         ColumnType::Bool => {
             let word: &[u8] = if values.as_boolean_opt()?.value(row) { b"true" } else { b"false" };
             out.extend_from_slice(word);
@@ -150,6 +150,18 @@ fn print_value(
         }
     }
     Some(())
+}
+
+/// Appends JSON text. Line ends in it are whitespace between tokens, since strings can't hold them unescaped; records
+/// are printed one a line.
+fn append_on_one_line(json: &str, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(json.as_bytes());
+    let mut at = start;
+    while let Some(found) = memchr::memchr2(b'\n', b'\r', &out[at..]) {
+        at += found;
+        out[at] = b' ';
+    }
 }
 
 fn print_integer(value: i64, out: &mut Vec<u8>) {
@@ -282,13 +294,13 @@ mod tests {
             ("time", instants(&[0, 0])),
             ("_hf_tail_time", text(&[None, Some("?")])),
             ("a\"b", text(&[Some("\u{1}\"\\/é"), None])),
-            ("j", text(&[Some("[ 1.0,\"\\u0041\" ]"), None])),
+            ("j", text(&[Some("[ 1.0,\r\n\"\\u0041\" ]"), None])),
             ("_hf_source", text(&[Some("raw"), Some("raw")])),
-            ("_hf_rest", text(&[Some(r#"{"x y" : 1,"x y":2}"#), Some("{}")])),
+            ("_hf_rest", text(&[Some("{\"x y\"\n:\n1,\"x y\":2}"), Some("{}")])),
         ]);
         assert_eq!(
             print(&table, &batch, 0).unwrap(),
-            r#"{"time":"1970-01-01T00:00:00.000000Z","a\"b":"\u0001\"\\/é","j":[ 1.0,"\u0041" ],"x y" : 1,"x y":2}"#
+            r#"{"time":"1970-01-01T00:00:00.000000Z","a\"b":"\u0001\"\\/é","j":[ 1.0,  "\u0041" ],"x y" : 1,"x y":2}"#
         );
         assert_eq!(print(&table, &batch, 1).unwrap(), r#"{"time":"1970-01-01T00:00:00.000000"}"#);
     }

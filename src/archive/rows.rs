@@ -9,7 +9,8 @@
 use jiff::civil::Date;
 
 use super::keys::{Keys, Slot};
-use super::schema::{Survey, TableSchema};
+use super::schema::TableSchema;
+use super::survey::Survey;
 use crate::error::{Error, Kind, Result};
 use crate::record::token::Member;
 
@@ -409,8 +410,8 @@ mod tests {
                 let found = cursor.find(row as u32).map(|cell| cell.row);
                 prop_assert_eq!(found, (row == 0 || has[row - 1]).then_some(row as u32));
             }
-            for row in 0..has.len() {
-                prop_assert_eq!(cursor.reaches((row as u32 + 1, row as u32 + 1)), has[row]);
+            for (row, has) in (1..).zip(&has) {
+                prop_assert_eq!(cursor.reaches((row, row)), *has);
             }
         }
     }

@@ -265,7 +265,6 @@ mod tests {
         let rows = groups(&buffer).remove(0).rows;
         let options = SegmentOptions { row_group_rows: 3, row_group_bytes: 25, ..SegmentOptions::default() };
         assert_eq!(row_groups(&buffer, &rows, &options), [0..2, 2..3, 3..4, 4..6, 6..8]);
-        let options = SegmentOptions { row_group_rows: 3, ..options };
         let options = SegmentOptions { row_group_bytes: 1000, ..options };
         assert_eq!(row_groups(&buffer, &rows, &options), [0..3, 3..6, 6..8]);
         assert!(row_groups(&buffer, &[], &options).is_empty());
