@@ -4,6 +4,8 @@
 //! catalogue ─┬─> schema ─> keys ─> rows ─> arrays ─> encode ─┬─> layout ─> segment      records to a segment
 //! survey ────┘      │                                spread ──┘
 //!                   └──────────────────────────────────────────────────> print        a segment to records
+//! table        segments in a Delta table
+//! quarantine   what cannot be judged, as it was
 //! ```
 //!
 //! What a segment holds is fixed by [`schema`] (names, types) and by the rule that a value is stored typed only if
@@ -21,5 +23,10 @@ mod spread;
 mod layout;
 pub mod segment;
 pub mod print;
+mod quarantine;
+mod table;
 #[cfg(test)]
 mod round_trip;
+
+pub use quarantine::{QuarantineItem, QuarantineWriter, quarantine_folder, read_bytes, read_items};
+pub use table::{Table, checkpoint_path, commit_path, segment_location, segment_path, table_path, witness_of};
