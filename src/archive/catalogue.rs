@@ -158,21 +158,24 @@ mod tests {
 
     use super::*;
 
-    /// Table, then its columns with their types, as in the original: `None` where that isn't at hand.
-    fn original() -> Option<Vec<(String, Vec<(String, String)>)>> {
+    /// Name and type word of each column.
+    type Columns = Vec<(String, String)>;
+
+    /// The tables as in the original: `None` where that isn't at hand.
+    fn original() -> Option<Vec<(String, Columns)>> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/la_table_schemas.json");
-        let tables: BTreeMap<String, Vec<(String, String)>> =
+        let tables: BTreeMap<String, Columns> =
             serde_json::from_slice(&std::fs::read(path).ok()?).expect("the original parses");
         Some(tables.into_iter().map(|(table, columns)| (table, first_spellings(columns))).collect())
     }
 
-    fn first_spellings(columns: Vec<(String, String)>) -> Vec<(String, String)> {
+    fn first_spellings(columns: Columns) -> Columns {
         let mut seen = BTreeSet::new();
         columns.into_iter().filter(|(name, _)| seen.insert(fold(name))).collect()
     }
 
     /// Writes the catalogue's text from the original.
-    fn generate(tables: &[(String, Vec<(String, String)>)]) -> String {
+    fn generate(tables: &[(String, Columns)]) -> String {
         let mut uses: BTreeMap<(&str, &str), usize> = BTreeMap::new();
         for (name, kind) in tables.iter().flat_map(|(_, columns)| columns) {
             *uses.entry((kind, name)).or_default() += 1;

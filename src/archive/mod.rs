@@ -1,18 +1,25 @@
-//! The columnar half of the archive: rows in, sorted and typed Parquet out, and back to records.
+//! The archive: rows in, sorted and typed Parquet in Delta tables out, and back to records.
 //!
 //! ```text
-//! catalogue ─> schema ─> keys ─> rows ─> encode ─> segment        records to a segment
-//!                 └──────────────────────────────> print          a segment to records
+//! catalogue ─┬─> schema ─> keys ─> rows ─> arrays ─> encode ─┬─> layout ─> segment      records to a segment
+//! survey ────┘      │                                spread ──┘
+//!                   └──────────────────────────────────────────────────> print        a segment to records
 //! ```
 //!
 //! What a segment holds is fixed by [`schema`] (names, types) and by the rule that a value is stored typed only if
 //! it prints back to the same token; whatever does not is kept as JSON text in `_hf_rest`, so that nothing is lost
-//! (I9) and any Delta reader can read the rest (I10). No store and no ledger here, and no clock.
+//! (I9) and any Delta reader can read the rest (I10). Nothing here deletes or reads a clock.
 
 pub mod catalogue;
-// pub mod encode;
-// pub mod keys;
-// pub mod print;
-// pub mod rows;
+pub mod survey;
 pub mod schema;
-// pub mod segment;
+pub mod keys;
+pub mod rows;
+mod arrays;
+mod encode;
+mod spread;
+mod layout;
+pub mod segment;
+pub mod print;
+#[cfg(test)]
+mod round_trip;

@@ -14,7 +14,9 @@ use arrow::datatypes::{DataType as ArrowType, Field, TimeUnit};
 use deltalake_core::kernel::{DataType, MetadataValue, PrimitiveType, StructField, StructType};
 
 pub use super::catalogue::{Catalogued, ColumnType, fold};
+use super::survey::Survey;
 use crate::error::{Error, Kind, Result};
+use crate::record::token::ValueKind;
 
 /// The UTC day of the event: a partition column (Delta `date`), not in the file.
 pub const DAY: &str = "_hf_day";
@@ -113,10 +115,10 @@ impl TableSchema {
                     return Err(strange(name, "its name is taken or can't be one"));
                 }
                 let at = schema.append(name, kind);
-                if field.metadata.contains_key(TIME_KEY) {
-                    if kind != ColumnType::Timestamp || schema.time.replace(at).is_some() {
-                        return Err(strange(name, "it can't be the time column"));
-                    }
+                if field.metadata.contains_key(TIME_KEY)
+                    && (kind != ColumnType::Timestamp || schema.time.replace(at).is_some())
+                {
+                    return Err(strange(name, "it can't be the time column"));
                 }
             }
         }
@@ -218,54 +220,6 @@ impl TableSchema {
     }
 }
 
-/// The kinds of value seen under one name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Kinds(u8);
-
-impl Kinds {
-    const INTEGER: u8 = 1;
-    const FLOAT: u8 = 2;
-    const BOOL: u8 = 4;
-    const STRING: u8 = 8;
-    const NESTED: u8 = 16;
-
-    /// Takes note of a valid JSON token.
-    pub fn see(&mut self, token: &[u8]) {
-        self.0 |= match token.first() {
-            Some(b'"') => Self::STRING,
-            Some(b'{' | b'[') => Self::NESTED,
-            Some(b't' | b'f') => Self::BOOL,
-            Some(b'-' | b'0'..=b'9') if token.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) => Self::FLOAT,
-            Some(b'-' | b'0'..=b'9') => Self::INTEGER,
-            _ => 0,
-        };
-    }
-
-    /// The type for all that was seen; `None` if nothing was.
-    pub fn decide(self) -> Option<ColumnType> {
-        Some(match self.0 {
-            0 => return None,
-            Self::INTEGER => ColumnType::Long,
-            bits if bits & !(Self::INTEGER | Self::FLOAT) == 0 => ColumnType::Double,
-            Self::BOOL => ColumnType::Bool,
-            bits if bits & Self::NESTED != 0 => ColumnType::Json,
-            _ => ColumnType::Text,
-        })
-    }
-}
-
-/// The names of a batch that may become columns, in the order of first sight, with the kinds of their values.
-#[derive(Debug, Clone, Default)]
-pub struct Survey {
-    pub(super) columns: Vec<Surveyed>,
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Surveyed {
-    pub(super) name: String,
-    pub(super) kinds: Kinds,
-}
-
 /// True if a log column can have this name, apart from who else has it.
 pub fn is_column_name(name: &str) -> bool {
     let reserved = name.get(..RESERVED_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(RESERVED_PREFIX));
@@ -317,15 +271,27 @@ fn strange(column: &str, reason: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::archive::catalogue::find;
+    use crate::archive::survey::{Kinds, Surveyed};
+    use crate::record::token::ValueKind;
 
-    fn survey(columns: &[(&str, &[&str])]) -> Survey {
+    pub(in crate::archive) fn survey(columns: &[(&str, &[&str])]) -> Survey {
         let mut survey = Survey::default();
         for (name, tokens) in columns {
             let mut kinds = Kinds::default();
-            tokens.iter().for_each(|token| kinds.see(token.as_bytes()));
+            for token in *tokens {
+                let kind = match token.as_bytes()[0] {
+                    b'"' => ValueKind::String,
+                    b'{' => ValueKind::Object,
+                    b'[' => ValueKind::Array,
+                    b'n' => ValueKind::Null,
+                    b't' | b'f' => ValueKind::Bool,
+                    _ => ValueKind::Number,
+                };
+                kinds.see(kind, token.as_bytes());
+            }
             survey.columns.push(Surveyed { name: (*name).to_string(), kinds });
         }
         survey

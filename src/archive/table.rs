@@ -129,7 +129,7 @@ impl Table {
     }
 
     fn try_commit(&self, detail: &TableDetail, batch: &str, seq: u64, archive_id: &str, witness: &Head, now: Timestamp) -> Result<()> {
-        let failed = |error| self.failed("committing to", error);
+        let failed = |error: DeltaTableError| self.failed("committing to", error);
         let app_id = format!("holdfast/{archive_id}");
         let seq = i64::try_from(seq).unwrap_or(i64::MAX);
         let snapshot = self.delta.as_ref().map(|delta| delta.snapshot()).transpose().map_err(failed)?;
@@ -154,7 +154,7 @@ impl Table {
                     actions.push(Action::Metadata(self.new_metadata(&schema, archive_id, now)?));
                 }
                 Some(snapshot) => {
-                    actions.push(Action::Metadata(snapshot.metadata().clone().with_schema(&schema).map_err(failed)?));
+                    actions.push(Action::Metadata(snapshot.metadata().clone().with_schema(&schema).map_err(|error| failed(error.into()))?));
                 }
             }
         }

@@ -75,8 +75,12 @@ fn digest_rows(reader: SegmentReader, printer: &RowPrinter, threads: usize) -> R
         let mut read = Ok(());
         for batch in reader {
             match batch {
-                Ok(batch) if sender.send(batch).is_ok() => {}
-                Ok(_) => break,
+                // Nobody takes it any more: a worker failed and says so below.
+                Ok(batch) => {
+                    if sender.send(batch).is_err() {
+                        break;
+                    }
+                }
                 Err(error) => {
                     read = Err(error);
                     break;

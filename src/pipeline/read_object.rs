@@ -9,7 +9,7 @@ use object_store::path::Path;
 
 use crate::error::{Error, Kind, Result};
 use crate::plan::Planned;
-use crate::source::{Encoding, LineReader, ObjectReader, ReadFailure, sniff};
+use crate::source::{Encoding, LineReader, ObjectReader, ReadFailure, sniff, unsupported};
 use crate::storage::Store;
 
 /// A raw object that can be read.
@@ -28,7 +28,7 @@ pub struct Inspected {
 /// cannot be read at all.
 pub fn inspect(store: &Store, planned: &Planned, max_record: usize) -> Result<Inspected> {
     let object = &planned.object;
-    let encoding = first_bytes(store, &object.path)?;
+    let (encoding, foreign) = first_bytes(store, &object.path)?;
     let resumed = match &planned.known {
         Some(known) => {
             let sha256 = parse_sha256(&known.sha256)?;
@@ -41,6 +41,11 @@ pub fn inspect(store: &Store, planned: &Planned, max_record: usize) -> Result<In
         Some(resumed) => resumed,
         None => (ObjectReader::open(store, object)?, 0),
     };
+    if let Some(name) = foreign {
+        io::copy(&mut reader, &mut io::sink()).map_err(|error| unread(&object.path, error))?;
+        let reason = format!("its content is {name}; what can be read is UTF-8 text, plain or as gzip or zstd");
+        return Ok(Inspected { sha256: hex::encode(reader.sha256()), from: 0, encoding, unreadable: Some(reason) });
+    }
     let (unreadable, sha256) = if encoding == Encoding::Plain || from == object.size {
         io::copy(&mut reader, &mut io::sink()).map_err(|error| unread(&object.path, error))?;
         (None, reader.sha256())
@@ -87,16 +92,16 @@ pub fn unread(path: &str, error: io::Error) -> Error {
     }
 }
 
-fn first_bytes(store: &Store, path: &str) -> Result<Encoding> {
+fn first_bytes(store: &Store, path: &str) -> Result<(Encoding, Option<&'static str>)> {
     let parsed = Path::parse(path)
         .map_err(|source| Error::from_source(Kind::Object, format!("reading raw object {path}"), source))?;
     let missing = || Error::from(ReadFailure::Vanished { object: path.to_owned() });
     let size = store.head(&parsed).map_err(as_object)?.ok_or_else(missing)?.size;
     if size == 0 {
-        return Ok(Encoding::Plain);
+        return Ok((Encoding::Plain, None));
     }
     let bytes = store.get_range(&parsed, 0..size.min(8), None).map_err(as_object)?.ok_or_else(missing)?;
-    Ok(sniff(&bytes))
+    Ok((sniff(&bytes), unsupported(&bytes)))
 }
 
 /// A source that fails for one object does not stop the others.

@@ -12,7 +12,7 @@ use super::destroy::{Stores, unfinished};
 use super::recover::{Recovered, recover};
 use crate::archive::Table;
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Armed, Body, Chain, Counts, FORMAT};
+use crate::ledger::{Armed, Body, Chain, Counts, FORMAT, State};
 use crate::names::TableName;
 use crate::plan::{Inputs, Verdict, clearings, decide};
 use crate::policy::{PolicyFile, PolicySet};
@@ -128,30 +128,22 @@ pub fn run(context: &Context, request: &Request, host_now: Timestamp) -> Result<
     report.errors.extend(errors);
 
     let objects = find(context, now, &mut report);
-    let inputs = |state| Inputs {
-        objects: &objects,
-        policies: &policies,
-        state,
-        armed,
-        now,
-        only: &request.tables,
-        batch_bytes: BATCH_BYTES,
-    };
-    let plan = decide(&inputs(chain.state()));
+    let scope = Scope { objects: &objects, policies: &policies, armed, request };
+    let plan = decide(&scope.inputs(chain.state()));
     report.kept = plan.kept;
     for archiving in &plan.archive {
         let Some(rule) = policies.rule_for(&archiving.table) else { continue };
         let bytes = archiving.objects.iter().map(|planned| planned.object.size).sum();
         context.progress.see(Event::BatchBegins { table: &archiving.table, objects: archiving.objects.len(), bytes });
         match archive_step(context, &mut chain, archiving, &rule, armed, now) {
-            Ok(archived) => report.archived(&archiving.table, archived, bytes, !rule.origin.is_defaults()),
+            Ok(archived) => report.archived(&archiving.table, archived, bytes, rule.origin.pattern.is_some()),
             // A damaged table stops itself, not the others.
             Err(error) if error.kind() == Kind::Damaged || error.kind() == Kind::Decision => report.errors.push(error),
             Err(error) => return Err(error),
         }
     }
 
-    let (due, kept) = clearings(&inputs(chain.state()));
+    let (due, kept) = clearings(&scope.inputs(chain.state()));
     report.kept.extend(kept);
     let mut measurer = Measurer::default();
     let cleared = clear(&mut chain, &stores, armed, &due, &mut measurer, now)?;
@@ -168,6 +160,28 @@ pub fn run(context: &Context, request: &Request, host_now: Timestamp) -> Result<
     checkpoint(context, &mut chain, now, &mut report)?;
     end(&mut chain, now, &report)?;
     Ok(report)
+}
+
+/// What stays the same while the state moves on.
+struct Scope<'a> {
+    objects: &'a [RawObject],
+    policies: &'a PolicySet,
+    armed: Armed,
+    request: &'a Request,
+}
+
+impl Scope<'_> {
+    fn inputs<'a>(&'a self, state: &'a State) -> Inputs<'a> {
+        Inputs {
+            objects: self.objects,
+            policies: self.policies,
+            state,
+            armed: self.armed,
+            now: self.request.now,
+            only: &self.request.tables,
+            batch_bytes: BATCH_BYTES,
+        }
+    }
 }
 
 impl RunReport {

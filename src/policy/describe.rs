@@ -13,7 +13,7 @@ use super::set::PolicySet;
 /// The rules of a policy folder, and which of them governs each known table.
 #[derive(Debug, Clone, Serialize)]
 pub struct Description {
-    /// In the order of files and lines, [defaults] last.
+    /// In the order of files and lines, `[defaults]` last.
     pub rules: Vec<Described>,
     /// Sorted by name.
     pub tables: Vec<Described>,

@@ -93,7 +93,7 @@ pub(super) struct Place {
     pub header: std::ops::Range<usize>,
 }
 
-/// The keys that [defaults] and [[table]] share.
+/// The keys that `[defaults]` and `[[table]]` share.
 #[derive(Debug, Clone, Default, JsonSchema)]
 pub(super) struct RuleDocument {
     /// False: the table stays raw and is never made Parquet; built in: true.
@@ -123,7 +123,7 @@ pub(super) struct RuleDocument {
     /// True: what is kept may grow, never shrink; built in: false.
     pub locked: Option<bool>,
     /// When `schedule` runs this table: five cron fields, weekdays by name.
-    pub schedule: Option<String>,
+    pub schedule: Option<Located<String>>,
 }
 
 impl PolicyDocument {
@@ -144,7 +144,7 @@ impl PolicyDocument {
             }
             let defaults = top.table("defaults").map(|table| {
                 let place = Place { source: Arc::clone(source), header: table.header() };
-                DefaultsDocument { place, keys: read_keys(table, |table| refuse_name(table)) }
+                DefaultsDocument { place, keys: read_keys(table, refuse_name) }
             });
             let table = top.tables("table").into_iter().filter_map(|table| read_table(table, source)).collect();
             top.refuse("requirement", |_| comes_later("[[requirement]]", "checking rules against requirements"));
@@ -187,7 +187,7 @@ fn read_keys(mut table: TableReader<'_>, refuse_more: impl FnOnce(&mut TableRead
         index: read_index(&mut table),
         tags: table.strings("tags").map(|tags| tags.into_iter().map(|tag| tag.value).collect()),
         locked: table.boolean("locked").map(|locked| locked.value),
-        schedule: table.parsed("schedule", "a cron line like \"0 2 * * *\"", cron).map(|line| line.value),
+        schedule: table.parsed("schedule", "a cron line like \"0 2 * * *\"", cron),
     };
     table.refuse("storage_class", |_| comes_later("`storage_class`", "choosing a storage class"));
     table.refuse("dedup_by", |_| comes_later("`dedup_by`", "telling duplicate records by a column"));
@@ -258,9 +258,8 @@ fn read_column(text: &str) -> Result<String, Problem> {
 }
 
 fn comes_later(what: &str, feature: &str) -> Problem {
-    Problem::new(format!("{what} comes later"), "not in this version").with_hint(format!(
-        "{feature} comes with a later version; until then leave it out: ignored, it would not mean what it says"
-    ))
+    Problem::new(format!("{what} comes later"), "not in this version")
+        .with_hint(format!("{feature} comes with a later version: leave it out until then"))
 }
 
 fn refuse_foreign(table: &mut TableReader<'_>) {
@@ -268,6 +267,7 @@ fn refuse_foreign(table: &mut TableReader<'_>) {
         table.refuse(word, |value| {
             let written = match value {
                 DeValue::Integer(days) => format!("write retain = \"{days}d\""),
+                DeValue::String(days) if days.parse::<u32>().is_ok() => format!("write retain = \"{days}d\""),
                 _ => "write retain = \"730d\", say".into(),
             };
             Problem::new(format!("`{word}` is another system's word"), "`retain` here")

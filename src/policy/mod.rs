@@ -1,12 +1,14 @@
 //! Policy: what is kept, how long, as admins write it in `policies/*.toml`.
 //!
-//! `document` is a file as written, `rule` what it means for a table, `select` who governs a table, `set` the folder
-//! as a whole, `span` the calendar, `describe` the rules in a table for people. All of it is pure but
-//! [`PolicySet::read_folder`]. Policy is evaluated live and never stored in the archive's data; what cannot be
-//! understood is a mistake (never a default), and a table without a rule is kept and reported (I7).
+//! `document` is a file as written, `rule` what it means for a table, `select` who governs a table, `set` all files as
+//! one, `folder` where they lie, `span` the calendar, `notation` how spans are written, `describe` the rules for people.
+//! All of it is pure but [`PolicySet::read_folder`]. Policy is evaluated live and never stored in the archive's data;
+//! what cannot be understood is a mistake (never a default), and a table without a rule is kept and reported (I7).
 
 mod describe;
 mod document;
+mod folder;
+mod notation;
 mod rule;
 mod select;
 mod set;
@@ -15,7 +17,8 @@ mod span;
 pub use crate::settings::diagnose::{Mistake, Problem, Warning, render_all};
 pub use describe::{Described, Description, describe};
 pub use document::{ClockSource, schema};
+pub use folder::PolicyError;
 pub use rule::{Origin, Rule};
 pub use select::Pattern;
-pub use set::{PolicyError, PolicyFile, PolicySet};
+pub use set::{PolicyFile, PolicySet};
 pub use span::Span;

@@ -1,4 +1,4 @@
-//! A rule as meant: every key with its value, whether written at the table, in [defaults], or built in.
+//! A rule as meant: every key with its value, whether written at the table, in `[defaults]`, or built in.
 //!
 //! A rule is immutable and knows where it was written. Its digest is of what it means and nothing else, so that a
 //! comment or a moved line makes no approval stale.
@@ -49,7 +49,7 @@ pub struct Origin {
     pub file: String,
     /// From 1, of the table's header.
     pub line: usize,
-    /// As written; none: [defaults].
+    /// As written; none: `[defaults]`.
     pub pattern: Option<String>,
 }
 
@@ -90,7 +90,7 @@ impl Rule {
             index: either(keys, defaults, |keys| keys.index.clone()).unwrap_or_default(),
             tags: either(keys, defaults, |keys| keys.tags.clone()).unwrap_or_default(),
             locked: either(keys, defaults, |keys| keys.locked).unwrap_or(false),
-            schedule: either(keys, defaults, |keys| keys.schedule.clone()),
+            schedule: either(keys, defaults, |keys| keys.schedule.as_ref().map(|line| line.value.clone())),
             origin,
         })
     }

@@ -19,8 +19,8 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// Parses `name`, `workspace/name`, either with `*` (any run of characters, none too) and `?` (any one), which never
-    /// stand for the `/`.
+    /// Parses `name` or `workspace/name`, either with `*` (any run of characters, none too) and `?` (any one), which
+    /// never stand for the `/`.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         const FORM: &str = "write a table's name or a glob, like \"SecurityEvent\", \"main/SecurityEvent\", \"AZFW*\"";
         let problem = |reason: &str, label: &str| {
@@ -170,6 +170,7 @@ fn led_by(c: char, rest: &Option<String>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
 
     use super::*;
 
@@ -218,14 +219,22 @@ mod tests {
         assert_eq!(pattern("a*").tie(&pattern("ab*")), None, "one is more literal");
     }
 
+    /// The same cases in every run; PROPTEST_CASES draws more of them.
+    fn seeded() -> ProptestConfig {
+        ProptestConfig { rng_seed: RngSeed::Fixed(2), ..ProptestConfig::default() }
+    }
+
     proptest! {
+        #![proptest_config(seeded())]
         /// Against the plainest matcher there is.
         #[test]
         fn matching_is_what_globs_mean(pattern in "[ab*?]{0,7}", name in "[ab]{0,7}") {
             fn plain(pattern: &[char], name: &[char]) -> bool {
                 match (pattern.split_first(), name.split_first()) {
                     (None, None) => true,
-                    (Some(('*', rest)), tail) => plain(rest, name) || tail.is_some_and(|(_, tail)| plain(pattern, tail)),
+                    (Some(('*', rest)), tail) => {
+                        plain(rest, name) || tail.is_some_and(|(_, tail)| plain(pattern, tail))
+                    }
                     (Some((c, rest)), Some((first, tail))) => (*c == '?' || c == first) && plain(rest, tail),
                     _ => false,
                 }

@@ -3,18 +3,17 @@
 //! A set exists only if every file of it is right: there is no half-read policy. Which rule governs does not depend on
 //! the order of files or of rules within a file.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Kind};
 use crate::names::TableName;
-use crate::settings::diagnose::{self, Mistake, Problem, Source, Warning, line_of, nearest};
+use crate::settings::diagnose::{Mistake, Problem, Source, Warning, line_of, nearest};
 
 use super::document::{DefaultsDocument, Place, PolicyDocument, RuleDocument, TableDocument};
+use super::folder::{PolicyError, no_files, read_files};
 use super::rule::{Origin, Rule, add_length, add_text};
 use super::select::Pattern;
 
@@ -32,6 +31,7 @@ pub struct PolicySet {
     files: Vec<PolicyFile>,
     governing: Vec<Governing>,
     defaults: Option<Rule>,
+    warnings: Vec<Warning>,
 }
 
 /// A rule with what it governs.
@@ -42,36 +42,6 @@ struct Governing {
     source: Arc<Source>,
     name: std::ops::Range<usize>,
     rule: Rule,
-}
-
-/// A policy folder that cannot be used, with all its mistakes.
-#[derive(Debug)]
-pub struct PolicyError {
-    pub folder: PathBuf,
-    pub mistakes: Vec<Mistake>,
-}
-
-impl PolicyError {
-    /// Every mistake as rustc would print it.
-    pub fn render(&self, color: bool) -> String {
-        diagnose::render_all(&self.mistakes, color)
-    }
-}
-
-impl fmt::Display for PolicyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&diagnose::summary(&self.mistakes))
-    }
-}
-
-impl std::error::Error for PolicyError {}
-
-impl From<PolicyError> for Error {
-    fn from(error: PolicyError) -> Self {
-        let attempted = format!("reading the policies in {}", error.folder.display());
-        Error::from_source(Kind::Policy, attempted, error)
-            .with_hint("correct the policy files and try again with `holdfast check`")
-    }
 }
 
 impl PolicySet {
@@ -112,7 +82,7 @@ impl PolicySet {
         hex::encode(hash.finalize())
     }
 
-    /// The rule that governs `table`: the winner of those that match, else [defaults]. None: no rule; such a table is
+    /// The rule that governs `table`: the winner of those that match, else `[defaults]`. None: no rule; such a table is
     /// kept and reported.
     pub fn rule_for(&self, table: &TableName) -> Option<Rule> {
         let winner = self.governing.iter().filter(|governing| governing.pattern.matches(table));
@@ -120,14 +90,19 @@ impl PolicySet {
         winner.map(|governing| &governing.rule).or(self.defaults.as_ref()).cloned()
     }
 
-    /// Every rule with its pattern, in the order of files and lines; [defaults] not among them.
+    /// Every rule with its pattern, in the order of files and lines; `[defaults]` not among them.
     pub fn rules(&self) -> impl Iterator<Item = (&Pattern, &Rule)> {
         self.governing.iter().map(|governing| (&governing.pattern, &governing.rule))
     }
 
-    /// The rule of tables that no rule names, if [defaults] says how long they are kept.
+    /// The rule of tables that no rule names, if `[defaults]` says how long they are kept.
     pub fn defaults(&self) -> Option<&Rule> {
         self.defaults.as_ref()
+    }
+
+    /// What is written but has no effect yet.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
     }
 
     /// The rules that match none of the `known` tables, each with the nearest name among them.
@@ -153,63 +128,7 @@ fn unmatched(governing: &Governing, known: &[TableName]) -> Warning {
     Warning::new(Mistake::at(&governing.source, governing.name.clone(), problem))
 }
 
-fn no_files(folder: &str) -> Mistake {
-    let problem = Problem::new("no policy file here", "")
-        .with_hint("put at least one *.toml in it that says `version = 1`, and what to keep");
-    Mistake::of_file(folder, problem)
-}
-
-/// The texts of a folder's policy files, and what kept others from being read.
-fn read_files(folder: &Path) -> (Vec<PolicyFile>, Vec<Mistake>) {
-    let shown = |path: &Path| path.display().to_string();
-    let failed = |path: &Path, reason: String| Mistake::of_file(shown(path), Problem::new(reason, ""));
-    let (mut files, mut mistakes) = (Vec::new(), Vec::new());
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) => {
-            let problem = Problem::new(format!("the policy folder cannot be read: {error}"), "")
-                .with_hint("`policies` in the settings names the folder");
-            return (files, vec![Mistake::of_file(shown(folder), problem)]);
-        }
-    };
-    for entry in entries {
-        let path = match entry {
-            Ok(entry) => entry.path(),
-            Err(error) => {
-                mistakes.push(failed(folder, format!("the policy folder cannot be read: {error}")));
-                continue;
-            }
-        };
-        let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
-        let extension = path.extension().map(|extension| extension.to_string_lossy().into_owned()).unwrap_or_default();
-        if name.starts_with('.') || !extension.eq_ignore_ascii_case("toml") {
-            continue;
-        }
-        if extension != "toml" {
-            // Left out in silence, its tables would fall under other rules.
-            let problem = Problem::new(format!("a policy file named .{extension}"), "");
-            mistakes.push(Mistake::of_file(shown(&path), problem.with_hint("rename it to .toml")));
-            continue;
-        }
-        match std::fs::read(&path).map(String::from_utf8) {
-            Ok(Ok(text)) => files.push(PolicyFile { name, text }),
-            Ok(Err(error)) => {
-                let good = error.utf8_error().valid_up_to();
-                let line = error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count() + 1;
-                let problem = Problem::new(format!("line {line} is not UTF-8"), "");
-                mistakes.push(Mistake::of_file(shown(&path), problem.with_hint("save the file as UTF-8")));
-            }
-            Err(error) => mistakes.push(failed(&path, format!("the policy file cannot be read: {error}"))),
-        }
-    }
-    if files.is_empty() && mistakes.is_empty() {
-        mistakes.push(no_files(&shown(folder)));
-    }
-    mistakes.sort_by(|one, other| one.file().cmp(other.file()));
-    (files, mistakes)
-}
-
-/// A [[table]] with the name of its file.
+/// A `[[table]]` with the name of its file.
 type Named<'f, T> = (&'f str, T);
 
 fn build(mut files: Vec<PolicyFile>, folder: Option<&Path>) -> Result<PolicySet, Vec<Mistake>> {
@@ -239,6 +158,9 @@ fn build(mut files: Vec<PolicyFile>, folder: Option<&Path>) -> Result<PolicySet,
         mistakes.sort_by(|one, other| (one.file(), one.start()).cmp(&(other.file(), other.start())));
         return Err(mistakes);
     }
+    let keys = defaults.iter().map(|(_, defaults)| (&defaults.place, &defaults.keys));
+    let keys = keys.chain(tables.iter().map(|(_, table)| (&table.place, &table.keys)));
+    let warnings = keys.filter_map(|(place, keys)| ineffective_schedule(place, keys)).collect();
     let governing = tables
         .iter()
         .filter_map(|(file, table)| {
@@ -254,12 +176,19 @@ fn build(mut files: Vec<PolicyFile>, folder: Option<&Path>) -> Result<PolicySet,
     let defaults = defaults
         .first()
         .and_then(|(file, defaults)| Rule::resolve(&defaults.keys, None, origin(file, &defaults.place, None)));
-    Ok(PolicySet { files, governing, defaults })
+    Ok(PolicySet { files, governing, defaults, warnings })
 }
 
 fn origin(file: &str, place: &Place, pattern: Option<&str>) -> Origin {
     let line = line_of(&place.source.text, place.header.start);
     Origin { file: file.to_owned(), line, pattern: pattern.map(str::to_owned) }
+}
+
+fn ineffective_schedule(place: &Place, keys: &RuleDocument) -> Option<Warning> {
+    let span = keys.schedule.as_ref()?.span.clone();
+    let problem = Problem::new("`schedule` comes with a later version", "no effect yet")
+        .with_hint("start `holdfast run` by other means, cron or a systemd timer");
+    Some(Warning::new(Mistake::at(&place.source, span, problem)))
 }
 
 fn refuse_second_defaults(defaults: &[Named<'_, DefaultsDocument>], mistakes: &mut Vec<Mistake>) {
@@ -372,6 +301,21 @@ mod tests {
     }
 
     #[test]
+    fn a_schedule_warns_that_it_has_no_effect() {
+        let text = table("A", "1y") + "schedule = \"0 2 * * SUN\"\n";
+        let set = PolicySet::from_files(vec![file("a.toml", &text)]).unwrap();
+        let lines: Vec<_> = set.warnings().iter().map(Warning::line).collect();
+        assert_eq!(lines, [Some(5)]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_carriage_returns_are_no_mistake() {
+        let text = "\u{feff}version = 1\r\n[[table]]\r\nname = \"A\"\r\nretain = \"1y\"\r\n";
+        let set = PolicySet::from_files(vec![PolicyFile { name: "a.toml".into(), text: text.into() }]).unwrap();
+        assert_eq!(set.rules().count(), 1);
+    }
+
+    #[test]
     fn rules_that_match_nothing_name_the_nearest() {
         let text = table("SecurtyEvent", "1y") + &table("main/Audit*", "1y") + &table("SigninLogs", "1y");
         let set = PolicySet::from_files(vec![file("a.toml", &text)]).unwrap();
@@ -380,35 +324,5 @@ mod tests {
         let hints: Vec<_> = warnings.iter().map(|warning| warning.hint().unwrap()).collect();
         assert_eq!(hints, ["did you mean `SecurityEvent`?", "it applies as soon as such a table appears"]);
         assert_eq!(warnings[0].line(), Some(3));
-    }
-
-    #[test]
-    fn folders_that_cannot_be_read_say_why() {
-        let folder = tempfile::tempdir().unwrap();
-        let titles = |path: &Path| -> Vec<String> {
-            let error = PolicySet::read_folder(path).unwrap_err();
-            error.mistakes.iter().map(|mistake| mistake.title().to_owned()).collect()
-        };
-        assert!(titles(&folder.path().join("none"))[0].starts_with("the policy folder cannot be read"));
-        assert_eq!(titles(folder.path()), ["no policy file here"]);
-        std::fs::write(folder.path().join(".hidden.toml"), "x").unwrap();
-        std::fs::write(folder.path().join("note.txt"), "x").unwrap();
-        assert_eq!(titles(folder.path()), ["no policy file here"]);
-        std::fs::write(folder.path().join("a.toml"), b"version = 1\n# \xff\n").unwrap();
-        std::fs::write(folder.path().join("b.TOML"), "version = 1").unwrap();
-        std::fs::write(folder.path().join("c.toml"), "version = 1\nretian = 1\n").unwrap();
-        std::fs::create_dir(folder.path().join("d.toml")).unwrap();
-        let titles = titles(folder.path());
-        assert_eq!(titles.len(), 4, "{titles:?}");
-        assert_eq!(titles[..2], ["line 2 is not UTF-8", "a policy file named .TOML"]);
-        assert!(titles[2].starts_with("the policy file cannot be read"));
-        assert_eq!(titles[3], "unknown key `retian` in a policy file");
-    }
-
-    #[test]
-    fn an_error_is_one_of_policy() {
-        let folder = tempfile::tempdir().unwrap();
-        let error: Error = PolicySet::read_folder(folder.path()).unwrap_err().into();
-        assert_eq!((error.kind(), error.exit_code()), (Kind::Policy, 1));
     }
 }

@@ -15,6 +15,9 @@ pub mod time;
 pub mod digest;
 pub mod reread;
 
+pub use digest::{SetDigest, record_digest};
+pub use token::{Malformed, Member, ValueKind, members};
+
 #[cfg(test)]
 #[path = "../../tests/support/mod.rs"]
 pub mod support;

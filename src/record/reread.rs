@@ -326,11 +326,14 @@ mod tests {
             ("{\"a\":1,}", 7, "string missing"),
             ("{\"a\" 1}", 5, "colon missing"),
             ("{\"a\":01}", 6, "comma missing"),
+            ("{\"a\":-}", 6, "not a number"),
             ("{\"a\":1.}", 7, "not a number"),
+            ("{\"a\":1e+}", 8, "not a number"),
             ("{\"a\":[1,]}", 8, "no value"),
             ("{\"a\":\"\\u+123\"}", 8, "four hex digits missing"),
             ("{\"a\":\"\\x\"}", 7, "unknown escape"),
-            ("{\"a\":\"\u{1}\"}", 6, "control character"),
+            ("{\"a\":\"\u{0}\"}", 6, "control character"),
+            ("{\"a\":\"\u{1f}\"}", 6, "control character"),
             ("{\"a\":\"", 6, "string without end"),
         ] {
             assert_eq!(digest_of_printed(line.as_bytes()), Err(Malformed { offset, reason }), "{line}");

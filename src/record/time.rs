@@ -37,7 +37,7 @@ pub struct Moment {
     pub ambiguous: bool,
 }
 
-/// Reads a decoded timestamp. `Some` only if [`print`] gives exactly `text` back, which is tried here each time.
+/// Reads a decoded timestamp. `Some` only if [`print()`] gives exactly `text` back, which is tried here each time.
 pub fn parse(text: &str) -> Option<Moment> {
     let text = text.as_bytes();
     let (micros, form, ambiguous) = if text.get(4) == Some(&b'-') { read_iso(text) } else { read_us(text) }?;

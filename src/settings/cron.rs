@@ -34,7 +34,7 @@ pub fn cron(text: &str) -> Result<String, Problem> {
     let written: Vec<&str> = text.split_whitespace().collect();
     if written.len() != FIELDS.len() {
         let hint = if text.starts_with('@') { "write it out" } else { "no seconds, no years" };
-        return Err(problem(format!("{} fields, not 5", written.len())).with_hint(format!("{hint}; {EXAMPLE}")));
+        return Err(problem(format!("not 5 fields but {}", written.len())).with_hint(format!("{hint}; {EXAMPLE}")));
     }
     let mut masks = [0u64; 5];
     for ((field, text), mask) in FIELDS.iter().zip(&written).zip(&mut masks) {

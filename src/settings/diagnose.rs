@@ -9,6 +9,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 /// A text file as it was read; `name` is what people are shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,11 +27,19 @@ pub struct Problem {
     pub label: String,
     /// What was probably meant, or what to write instead.
     pub hint: Option<String>,
+    /// The value may be a secret: it is not shown.
+    secret: bool,
 }
 
 impl Problem {
     pub fn new(title: impl Into<String>, label: impl Into<String>) -> Self {
-        Problem { title: title.into(), label: label.into(), hint: None }
+        Problem { title: title.into(), label: label.into(), hint: None, secret: false }
+    }
+
+    /// Says that the value must not be shown. (The title must not show it either.)
+    pub fn of_secret(mut self) -> Self {
+        self.secret = true;
+        self
     }
 
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -70,9 +80,22 @@ pub struct Mistake {
 impl Mistake {
     /// A mistake at `span` (bytes) of `source`.
     pub fn at(source: &Arc<Source>, span: Range<usize>, problem: Problem) -> Self {
-        let Problem { title, label, hint } = problem;
-        let place = Place { source: Arc::clone(source), span: fitting(&source.text, span), label };
-        Mistake { title, file: source.name.clone(), places: vec![place], hint, absence: false }
+        let Problem { title, label, hint, secret } = problem;
+        let span = fitting(&source.text, span);
+        let place = Place { source: Arc::clone(source), span: span.clone(), label };
+        let mistake = Mistake { title, file: source.name.clone(), places: vec![place], hint, absence: false };
+        if secret { mistake.hiding(span) } else { mistake }
+    }
+
+    /// Shows stars for `span`: the file of a mistake may hold a secret, its report may end in a log.
+    pub fn hiding(mut self, span: Range<usize>) -> Self {
+        for place in &mut self.places {
+            let Source { name, text } = place.source.as_ref();
+            let span = fitting(text, span.clone());
+            let text = format!("{}{}{}", &text[..span.start], "*".repeat(span.len()), &text[span.end..]);
+            place.source = Arc::new(Source { name: name.clone(), text });
+        }
+        self
     }
 
     /// A mistake of a whole file or folder, of which there is nothing to show.
@@ -153,8 +176,20 @@ impl Mistake {
     }
 }
 
+/// `{"file", "line", "title", "hint"}`; `line` is null for a mistake of a whole file.
+impl Serialize for Mistake {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Mistake", 4)?;
+        fields.serialize_field("file", &self.file)?;
+        fields.serialize_field("line", &self.line())?;
+        fields.serialize_field("title", &self.title)?;
+        fields.serialize_field("hint", &self.hint)?;
+        fields.end()
+    }
+}
+
 /// Something that is allowed but probably not meant, shown like a mistake.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Warning(Mistake);
 
 impl Warning {
@@ -269,6 +304,21 @@ mod tests {
         assert!(mistake.render(true).contains('\u{1b}'));
         assert!(!mistake.render(false).contains('\u{1b}'));
         assert!(Warning::new(mistake).render(false).starts_with("warning: wrong"));
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let text = "url = \"s3://key:sécret@bucket\"\nnext = 1";
+        let problem = Problem::new("holds a password", "credentials").of_secret();
+        let rendered = Mistake::at(&source(text), 6..31, problem).render(false);
+        assert!(!rendered.contains("cret") && rendered.contains("****") && rendered.contains("credentials"));
+    }
+
+    #[test]
+    fn as_json_a_mistake_has_file_line_title_and_hint() {
+        let mistake = Mistake::at(&source("a\nb"), 2..3, Problem::new("wrong", "").with_hint("mend it"));
+        let json = serde_json::to_value(Warning::new(mistake)).unwrap();
+        assert_eq!(json, serde_json::json!({"file": "a.toml", "line": 2, "title": "wrong", "hint": "mend it"}));
     }
 
     #[test]

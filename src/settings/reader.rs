@@ -10,9 +10,15 @@ use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::diagnose::{Mistake, Problem, Source, nearest};
+
+/// What the names of keys that hold secrets have in them.
+const CREDENTIALS: [&str; 7] = ["key", "secret", "password", "token", "sas", "credential", "connection_string"];
+/// The hint for secrets in a file.
+pub const NO_CREDENTIALS: &str =
+    "credentials come from the environment or the platform's identity, never from this file";
 
 /// A value and where it was written (bytes).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +98,11 @@ pub fn read_document<T>(
     let mut mistakes = notes.into_mistakes();
     if !broken.is_empty() {
         let syntax: Vec<Mistake> = broken.iter().map(|error| syntax_mistake(source, error)).collect();
-        mistakes.retain(|mistake| !mistake.is_absence() && syntax.iter().all(|other| other.line() != mistake.line()));
+        let broken: Vec<usize> = syntax.iter().filter_map(Mistake::line).collect();
+        mistakes.retain(|mistake| {
+            let line = mistake.line().unwrap_or(0);
+            !mistake.is_absence() && !broken.contains(&line) && !broken.contains(&header_above(&source.text, line))
+        });
         mistakes.extend(syntax);
         mistakes.sort_by_key(Mistake::start);
     }
@@ -102,15 +112,33 @@ pub fn read_document<T>(
     }
 }
 
+/// The line of the last table header before `line` (0: none): what follows a broken header is of no known table.
+fn header_above(text: &str, line: usize) -> usize {
+    let above = text.lines().zip(1..).take_while(|(_, number)| *number < line);
+    above.filter(|(text, _)| text.trim_start().starts_with('[')).last().map_or(0, |(_, number)| number)
+}
+
 fn syntax_mistake(source: &Arc<Source>, error: &toml::de::Error) -> Mistake {
     let end = source.text.len();
     let span = error.span().unwrap_or(end..end);
     if error.message() == "duplicate key" {
         let key = source.text.get(span.clone()).unwrap_or_default();
-        let problem = Problem::new(format!("`{key}` is written twice"), "written before in the same table");
-        return Mistake::at(source, span, problem.with_hint("keep one of the two"));
+        let before = source.text.get(..span.start).unwrap_or_default();
+        let problem = if before.trim_end().ends_with('[') {
+            Problem::new(format!("[{key}] stands twice in this file"), "the second").with_hint("merge the two")
+        } else {
+            Problem::new(format!("`{key}` is written twice"), "written before in the same table")
+                .with_hint("keep one of the two")
+        };
+        return Mistake::at(source, span, problem);
     }
-    Mistake::at(source, span, Problem::new(format!("not valid TOML: {}", error.message()), "here"))
+    let mut problem = Problem::new(format!("not valid TOML: {}", error.message()), "here");
+    if error.message().starts_with("invalid basic string") {
+        problem = problem.with_hint("a text ends with a quote on the line it starts on");
+    } else if error.message().contains("string values must be quoted") {
+        problem = problem.with_hint("put the value in quotes");
+    }
+    Mistake::at(source, span, problem)
 }
 
 /// Reads one table, and reports each key that nobody asked for.
@@ -118,7 +146,7 @@ fn syntax_mistake(source: &Arc<Source>, error: &toml::de::Error) -> Mistake {
 pub struct TableReader<'a> {
     notes: &'a Notes,
     table: &'a DeTable<'a>,
-    /// How people know the table: `[[table]]`.
+    /// How people know the table: `[`[table]`]`.
     title: Cow<'static, str>,
     /// Where to point for a missing key.
     header: Range<usize>,
@@ -153,15 +181,20 @@ impl<'a> TableReader<'a> {
         self.table.get(key)
     }
 
+    fn written(&self, value: &Spanned<DeValue<'_>>) -> &'a str {
+        self.notes.source.text.get(value.span()).unwrap_or_default()
+    }
+
     fn wrong_type(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) {
         let found = value.get_ref().type_str();
         let article = if matches!(found, "integer" | "array") { "an" } else { "a" };
         let mut problem =
             Problem::new(format!("`{key}` must be {wanted}, not {article} {found}"), format!("{article} {found}"));
-        if wanted.contains("text") && matches!(found, "integer" | "float" | "datetime" | "boolean") {
-            let written = self.notes.source.text.get(value.span()).unwrap_or_default();
-            problem = problem.with_hint(format!("put it in quotes: `{key} = \"{written}\"`"));
-        } else if found == "string" && matches!(value.get_ref().as_str(), Some("true" | "false")) {
+        if wanted.contains("text") && matches!(found, "integer" | "float" | "datetime") {
+            problem = problem.with_hint(format!("put it in quotes: \"{}\"", self.written(value)));
+        } else if let Some(text) = value.get_ref().as_str()
+            && (matches!(text, "true" | "false") || text.parse::<i64>().is_ok())
+        {
             problem = problem.with_hint("leave the quotes away");
         }
         self.notes.add(value.span(), problem);
@@ -188,11 +221,9 @@ impl<'a> TableReader<'a> {
         let value = self.entry(key)?;
         let Some(text) = value.get_ref().as_str() else {
             match value.get_ref() {
-                // A bare number says more than its type: what is wrong with it as a text helps.
-                DeValue::Integer(number) => match parse(number.as_str()) {
-                    Err(problem) => {
-                        self.notes.add(value.span(), problem);
-                    }
+                // What would be wrong with a bare number in quotes says more than its type.
+                DeValue::Integer(_) | DeValue::Float(_) => match parse(self.written(value)) {
+                    Err(problem) => self.notes.add(value.span(), problem),
                     Ok(_) => self.wrong_type(key, value, &format!("a text, {wanted}")),
                 },
                 _ => self.wrong_type(key, value, &format!("a text, {wanted}")),
@@ -304,7 +335,9 @@ impl<'a> TableReader<'a> {
     pub fn refuse(&mut self, key: &str, problem: impl FnOnce(&DeValue<'_>) -> Problem) {
         let Some((written, value)) = self.table.get_key_value(key) else { return };
         self.refused.push(key.to_owned());
-        let at = if value.get_ref().is_table() || value.get_ref().is_array() { value.span() } else { written.span() };
+        let of_tables = |array: &DeArray<'_>| array.iter().any(|element| element.get_ref().is_table());
+        let headed = value.get_ref().is_table() || value.get_ref().as_array().is_some_and(of_tables);
+        let at = if headed { value.span() } else { written.span() };
         self.notes.add(at, problem(value.get_ref()));
     }
 
@@ -317,7 +350,7 @@ impl<'a> TableReader<'a> {
 
     /// Reports the keys nobody asked for.
     pub fn finish(self) {
-        for (key, _) in self.table.iter() {
+        for (key, value) in self.table.iter() {
             let name = key.get_ref().as_ref();
             if self.known.contains(&name) || self.refused.iter().any(|refused| refused == name) {
                 continue;
@@ -327,7 +360,13 @@ impl<'a> TableReader<'a> {
                 None => format!("known keys: {}", self.known.join(", ")),
             };
             let problem = Problem::new(format!("unknown key `{name}` in {}", self.title), "not a key of this table");
-            self.notes.add(key.span(), problem.with_hint(hint));
+            let lower = name.to_lowercase();
+            if CREDENTIALS.iter().any(|word| lower.contains(word)) {
+                let mistake = Mistake::at(&self.notes.source, key.span(), problem.with_hint(NO_CREDENTIALS));
+                self.notes.push(mistake.hiding(value.span()));
+            } else {
+                self.notes.add(key.span(), problem.with_hint(hint));
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 use url::Url;
 
 use super::diagnose::Problem;
+use super::reader::NO_CREDENTIALS;
 
 /// The least `memory` that is accepted: below it not even one row group and its encoders fit.
 pub const LEAST_MEMORY_BYTES: u64 = 64 << 20;
@@ -93,8 +94,8 @@ pub fn memory(text: &str) -> Result<u64, Problem> {
         None => Err(problem("too much to count", "too much")),
         Some(bytes) if bytes < LEAST_MEMORY_BYTES => {
             Err(Problem::new(format!("`{text}` of memory is too little"), "less than 64MiB").with_hint(
-                "a segment is sorted and encoded in memory, and row groups below 64MiB would make an archive of \
-                 crumbs: give at least \"64MiB\"",
+                "a segment is sorted and encoded within it, so that less would make an archive of crumbs: give at \
+                 least \"64MiB\"",
             ))
         }
         Some(bytes) => Ok(bytes),
@@ -158,19 +159,19 @@ pub fn location(text: &str, base: &Path) -> Result<Url, Problem> {
         return Err(Problem::new("an empty location", "nothing in it").with_hint("write a path or a URL"));
     }
     let url = if has_scheme(text) {
-        Url::parse(text).map_err(|error| problem(&format!("is not a URL: {error}"), "not a URL"))?
+        // The text may hold a password, which nobody has looked for yet.
+        Url::parse(text).map_err(|error| Problem::new(format!("not a URL: {error}"), "not a URL").of_secret())?
     } else {
         let path = absolute(text, base)?;
         Url::from_file_path(&path).map_err(|()| problem("is no absolute path", "not absolute"))?
     };
     if !url.username().is_empty() && !matches!(url.scheme(), "abfss" | "abfs") || url.password().is_some() {
-        return Err(problem("holds a name or password", "credentials")
-            .with_hint("credentials come from the environment or the platform's identity, never from this file"));
+        return Err(Problem::new("a URL with a name or password", "credentials").with_hint(NO_CREDENTIALS).of_secret());
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(problem("has a part after `?` or `#`", "not allowed here").with_hint(
-            "leave it away; a literal `?` or `#` in a URL is written %3F or %23, access tokens belong in the environment",
-        ));
+        return Err(Problem::new("a URL with a part after `?` or `#`", "not allowed here")
+            .with_hint("leave it away; access tokens belong in the environment, a `?` or `#` in a name is %3F or %23")
+            .of_secret());
     }
     match url.scheme() {
         "file" if url.host_str().is_some_and(|host| !host.is_empty()) => {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use holdfast::names::TableName;
 use holdfast::policy::{PolicyFile, PolicySet, describe, render_all, schema};
 use holdfast::settings::Settings;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -105,6 +107,8 @@ fn mistakes_of_spans() {
     insta::assert_snapshot!("span_never", retain("\"never\""));
     insta::assert_snapshot!("span_empty", retain("\"\""));
     insta::assert_snapshot!("span_too_long", retain("\"99999y\""));
+    insta::assert_snapshot!("span_without_quotes", retain("730d"));
+    insta::assert_snapshot!("span_float", retain("1.5"));
     insta::assert_snapshot!("span_boolean", retain("true"));
     insta::assert_snapshot!("retain_zero", retain("\"0d\""));
     insta::assert_snapshot!("archive_after_forever", mistakes_of("[defaults]\narchive_after = \"forever\"\n"));
@@ -201,6 +205,36 @@ fn all_mistakes_of_all_files_come_at_once() {
     insta::assert_snapshot!("three_typos_in_two_files", mistakes_in(&[("audit.toml", one), ("security.toml", other)]));
 }
 
+/// The same cases in every run; PROPTEST_CASES draws more of them.
+fn seeded() -> ProptestConfig {
+    ProptestConfig { rng_seed: RngSeed::Fixed(2), ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(seeded())]
+    /// Files break in any way while they are edited: each is read or explained, and explaining never fails.
+    #[test]
+    fn any_edit_is_read_or_explained(
+        file in 0usize..4,
+        at in 0.0f64..1.0,
+        cut in 0usize..12,
+        put in "[\\[\\]\"'=.,#{}\n a-z0-9\\-é\u{0}]{0,6}",
+    ) {
+        let set = PolicySet::read_folder(&root().join("policies")).unwrap();
+        let mut files = set.files().to_vec();
+        let chars: Vec<char> = files[file].text.chars().collect();
+        let from = (at * chars.len() as f64) as usize;
+        let to = (from + cut).min(chars.len());
+        files[file].text = [&chars[..from], &put.chars().collect::<Vec<_>>(), &chars[to..]].concat().iter().collect();
+        if let Err(mistakes) = PolicySet::from_files(files) {
+            prop_assert!(!mistakes.is_empty());
+            for mistake in &mistakes {
+                prop_assert!(mistake.line().is_some() && mistake.render(false).starts_with("error: "));
+            }
+        }
+    }
+}
+
 #[test]
 fn mistakes_of_settings() {
     let source = "[[source]]\nname = \"collector\"\nurl = \"/var/log/landing\"\nlayout = \"{table}/*\"\n";
@@ -216,6 +250,8 @@ fn mistakes_of_settings() {
     insta::assert_snapshot!("settings_source_lacks_keys", settings_mistakes_of("[[source]]\nworkspace = \"main\"\n"));
     insta::assert_snapshot!("settings_scheme", settings_mistakes_of("ledger = \"https://account/ledger\"\n"));
     insta::assert_snapshot!("settings_password", settings_mistakes_of("ledger = \"s3://key:secret@bucket/ledger\"\n"));
+    insta::assert_snapshot!("settings_token", settings_mistakes_of("ledger = \"az://c/x?sv=1&sig=secret\"\n"));
+    insta::assert_snapshot!("settings_secret_key", settings_mistakes_of(&format!("{source}secret_key = \"geheim\"\n")));
     insta::assert_snapshot!("settings_two_slashes", settings_mistakes_of("ledger = \"file://srv/ledger\"\n"));
     insta::assert_snapshot!("settings_store_option", settings_mistakes_of(&format!("{source}region = \"eu-1\"\n")));
     let inside = source.replace("/var/log/landing", "/srv/holdfast/raw");

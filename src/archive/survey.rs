@@ -1,0 +1,52 @@
+//! What kinds of value a batch has under each name, and which type holds them all.
+
+use super::catalogue::ColumnType;
+use crate::record::token::ValueKind;
+
+/// The kinds of value seen under one name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Kinds(u8);
+
+impl Kinds {
+    const INTEGER: u8 = 1;
+    const FLOAT: u8 = 2;
+    const BOOL: u8 = 4;
+    const STRING: u8 = 8;
+    const NESTED: u8 = 16;
+
+    /// Takes note of a valid JSON token. Integers are numbers written as such, of whatever size.
+    pub fn see(&mut self, kind: ValueKind, token: &[u8]) {
+        self.0 |= match kind {
+            ValueKind::Null => 0,
+            ValueKind::String => Self::STRING,
+            ValueKind::Object | ValueKind::Array => Self::NESTED,
+            ValueKind::Bool => Self::BOOL,
+            ValueKind::Number if token.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) => Self::FLOAT,
+            ValueKind::Number => Self::INTEGER,
+        };
+    }
+
+    /// The type for all that was seen; `None` if nothing was.
+    pub fn decide(self) -> Option<ColumnType> {
+        Some(match self.0 {
+            0 => return None,
+            Self::INTEGER => ColumnType::Long,
+            bits if bits & !(Self::INTEGER | Self::FLOAT) == 0 => ColumnType::Double,
+            Self::BOOL => ColumnType::Bool,
+            bits if bits & Self::NESTED != 0 => ColumnType::Json,
+            _ => ColumnType::Text,
+        })
+    }
+}
+
+/// The names of a batch that may become columns, in the order of first sight, with the kinds of their values.
+#[derive(Debug, Clone, Default)]
+pub struct Survey {
+    pub(super) columns: Vec<Surveyed>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Surveyed {
+    pub(super) name: String,
+    pub(super) kinds: Kinds,
+}
