@@ -1,4 +1,5 @@
 //! The stories: what Holdfast promises, told against the library as users meet it. One binary, since each one links
 //! the whole engine.
 
+mod house;
 mod policy;
