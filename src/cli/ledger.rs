@@ -15,12 +15,12 @@ pub fn ledger(args: &Args, command: &LedgerCommand, output: &mut Output) -> Resu
     match command {
         LedgerCommand::Verify => verify::ledger(args, output),
         LedgerCommand::List { last } => {
-            let store = House::open(args, output)?.ledger(Missing::Refuse)?;
-            list(&store, *last, output)
+            let house = House::open(args, output)?;
+            list(&house.ledger(Missing::Refuse)?, *last, output)
         }
         LedgerCommand::Show { seq } => {
-            let store = House::open(args, output)?.ledger(Missing::Refuse)?;
-            show(&store, *seq, output)
+            let house = House::open(args, output)?;
+            show(&house.ledger(Missing::Refuse)?, *seq, output)
         }
     }
 }
