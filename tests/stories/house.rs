@@ -3,6 +3,8 @@
 //! The checks read the text of `src/`, with comments, literals and test code blanked out. They are no proof against
 //! malice; they catch the honest mistake. Each has a twin below that shows it fail on made-up text.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod code;
 
 use std::collections::{BTreeMap, BTreeSet};
