@@ -150,6 +150,7 @@ fn erase(
         kept: reference,
     };
     chain.append_or_end(now, body)?;
+    tracing::info!(step, destroyed = outcome.destroyed, missing = outcome.missing, kept = kept.len(), "destruction done");
     outcome.kept.extend(kept);
     Ok(outcome)
 }

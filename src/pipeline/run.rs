@@ -120,6 +120,7 @@ pub fn run(context: &Context, request: &Request, host_now: Timestamp) -> Result<
             armed,
         },
     )?;
+    tracing::info!(run = chain.run(), %now, raw = armed.raw, expired = armed.expired, "run started");
     let sources = context.source_stores();
     let stores = Stores { archive: &context.archive, sources: &sources };
     let keep_raw = |table: &TableName, at: Timestamp| policies.rule_for(table)?.keep_raw.after(at);
@@ -159,6 +160,7 @@ pub fn run(context: &Context, request: &Request, host_now: Timestamp) -> Result<
     }
     checkpoint(context, &mut chain, now, &mut report)?;
     end(&mut chain, now, &report)?;
+    tracing::info!(run = chain.run(), exit = report.exit_code(), cleared = report.cleared, "run ended");
     Ok(report)
 }
 
