@@ -258,6 +258,24 @@ impl<'a> BatchWriter<'a> {
         Ok(row)
     }
 
+    /// The number of a raw object for [`BatchWriter::record`].
+    pub fn source(&mut self, id: &ObjectId) -> u32 {
+        self.buffer.source(&id.to_string())
+    }
+
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Keeps a whole object that is at hand.
+    pub fn keep_object(&mut self, source: &str, path: &str, bytes: &[u8], reason: &str) -> Result<()> {
+        self.quarantine.begin(source, path, 0, reason, true)?;
+        self.quarantine.append(bytes)?;
+        self.counts.decoded += 1;
+        self.counts.quarantined += 1;
+        self.quarantine.end()
+    }
+
     fn keep_whole(&mut self, planned: &Planned, store: &Store, reason: &str) -> Result<(), Stopped> {
         use std::io::Read;
         let object = &planned.object;

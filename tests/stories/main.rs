@@ -7,4 +7,5 @@ mod faults;
 mod world;
 
 mod crash;
+mod house;
 mod policy;
