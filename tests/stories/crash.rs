@@ -11,16 +11,19 @@
 //!
 //! A read that repeats the one before it (a segment's pages) is not tried again.
 
+mod kill;
+mod record;
+
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::faults::{Call, Fault, Faults};
-use crate::world::{Seen, World, run_at};
+use crate::world::{Seen, World, retry_at, run_at};
 
 const POLICY: &str = r#"
 version = 1
@@ -33,8 +36,17 @@ name = "AppLog"
 keep_raw = "0d"
 "#;
 
-/// One run of a story: what lies there when it begins, and when it is.
+/// What a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Run,
+    /// `quarantine retry`
+    Retry,
+}
+
+/// One act of a story: what lies there when it begins, and when it is.
 struct Step {
+    act: Act,
     before: World,
     now: &'static str,
     after: Seen,
@@ -42,13 +54,12 @@ struct Step {
 }
 
 impl Step {
-    fn play(before: World, now: &'static str) -> (Step, World) {
+    fn play(act: Act, before: World, now: &'static str) -> (Step, World) {
         let (world, faults) = (before.fork(), Faults::none());
-        let report = run_at(&world.context(Some(&faults), None), now).unwrap();
-        assert!(report.errors.is_empty(), "{:?}", report.errors);
+        assert_eq!(play(act, &world, Some(&faults), now), Ok(()));
         assert_eq!(world.loose_ends(), Vec::<String>::new());
         let after = world.seen();
-        (Step { before, now, after, calls: faults.calls() }, world)
+        (Step { act, before, now, after, calls: faults.calls() }, world)
     }
 
     /// What is tried at which calls, from the call `from` on.
@@ -56,12 +67,8 @@ impl Step {
         let mut cases = Vec::new();
         for (n, call) in self.calls.iter().enumerate().skip(from) {
             if call.writes() {
-                cases.extend([
-                    (n, Fault::ErrBefore),
-                    (n, Fault::ErrAfter),
-                    (n, Fault::DieAfter),
-                    (n, Fault::PauseAfter),
-                ]);
+                let faults = [Fault::ErrBefore, Fault::ErrAfter, Fault::DieAfter, Fault::PauseAfter];
+                cases.extend(faults.map(|fault| (n, fault)));
             } else if n == 0 || self.calls[n - 1] != *call {
                 cases.extend([(n, Fault::ErrBefore), (n, Fault::PauseAfter)]);
             }
@@ -74,41 +81,66 @@ impl Step {
         let world = self.before.fork();
         let mut wrong = Vec::new();
         if fault == Fault::PauseAfter {
-            take_over(&world, n, self.now, &mut wrong);
+            take_over(self.act, &world, n, self.now, &mut wrong);
         } else {
             // How it ends is its own affair: what counts is what it leaves.
-            drop(run_at(&world.context(Some(&Faults::at(n, fault)), None), self.now));
+            drop(play(self.act, &world, Some(&Faults::at(n, fault)), self.now));
         }
-        match world.run(self.now) {
-            Ok(report) => wrong.extend(report.errors.iter().map(|error| format!("the clean run: {error}"))),
-            Err(error) => wrong.push(format!("the clean run failed: {error}")),
+        self.settle(&world, &mut wrong);
+        (world, wrong)
+    }
+
+    /// Runs once more with nothing going wrong and looks at what is there then.
+    fn settle(&self, world: &World, wrong: &mut Vec<String>) {
+        wrong.extend(play(Act::Run, world, None, self.now).err());
+        if self.act == Act::Retry {
+            wrong.extend(play(Act::Retry, world, None, self.now).err());
         }
         if wrong.is_empty() {
             wrong.extend(self.after.differences(&world.seen()));
             wrong.extend(world.loose_ends());
         }
-        (world, wrong)
+    }
+
+    fn describe(&self, n: usize, fault: Fault, wrong: &[String]) -> Option<String> {
+        let wrong = (!wrong.is_empty()).then(|| wrong.join("\n  "))?;
+        Some(format!("{:?}, call {n} ({}), {fault:?}:\n  {wrong}", self.act, self.calls[n]))
+    }
+
+    /// Everything that is tried from the call `from` on.
+    fn crash_everywhere(&self, from: usize) {
+        for_all(&self.cases(from), |(n, fault)| self.describe(*n, *fault, &self.crash(*n, *fault).1));
+    }
+}
+
+/// One act by a runner of its own; an error that it ends with or reports is the answer.
+fn play(act: Act, world: &World, faults: Option<&Arc<Faults>>, now: &str) -> Result<(), String> {
+    let context = world.context(faults, None);
+    let done = match act {
+        Act::Run => run_at(&context, now).map(|report| report.errors),
+        Act::Retry => retry_at(&context, now).map(|()| Vec::new()),
+    };
+    match done {
+        Ok(errors) => errors.first().map_or(Ok(()), |error| Err(format!("the {act:?} at {now} reports {error}"))),
+        Err(error) => Err(format!("the {act:?} at {now} failed: {error}")),
     }
 }
 
 /// A runner stops at call `n` with its answer in hand; another one runs to its end; the first goes on.
-fn take_over(world: &World, n: usize, now: &'static str, wrong: &mut Vec<String>) {
+fn take_over(act: Act, world: &World, n: usize, now: &'static str, wrong: &mut Vec<String>) {
     let (paused, reached) = mpsc::channel();
-    let context = world.context(Some(&Faults::pausing(n, Fault::PauseAfter, paused)), None);
     thread::scope(|scope| {
         // It owns the faults, so that `reached` ends with it.
-        let first = scope.spawn(move || run_at(&context, now).map(drop));
+        let first = scope.spawn(move || {
+            let faults = Faults::pausing(n, Fault::PauseAfter, paused);
+            drop(play(act, world, Some(&faults), now));
+        });
         if let Ok(resume) = reached.recv() {
-            match world.run(now) {
-                Ok(report) => {
-                    wrong.extend(report.errors.iter().map(|error| format!("the run that took over: {error}")))
-                }
-                Err(error) => wrong.push(format!("the run that took over failed: {error}")),
-            }
+            wrong.extend(play(Act::Run, world, None, now).err().map(|why| format!("having taken over, {why}")));
             let _ = resume.send(());
         }
         if first.join().is_err() {
-            wrong.push("the paused run panicked".into());
+            wrong.push("the paused runner panicked".into());
         }
     });
 }
@@ -127,13 +159,9 @@ fn for_all<T: Sync>(cases: &[T], play: impl Fn(&T) -> Option<String> + Sync) {
             });
         }
     });
+    println!("{} cases", cases.len());
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "{} of {} cases failed:\n{}", failures.len(), cases.len(), failures.join("\n"));
-}
-
-fn describe(run: usize, step: &Step, n: usize, fault: Fault, wrong: &[String]) -> Option<String> {
-    (!wrong.is_empty())
-        .then(|| format!("run {run}, call {n} ({}), {fault:?}:\n  {}", step.calls[n], wrong.join("\n  ")))
 }
 
 fn record(time: &str, number: u32) -> String {
@@ -152,12 +180,13 @@ fn gzip(text: &str) -> Vec<u8> {
 
 const FIRST: &str = "2024-03-10T00:00:00Z";
 const SECOND: &str = "2024-03-18T00:00:00Z";
+const THIRD: &str = "2024-03-19T00:00:00Z";
 
-/// Two tables; a broken line, a line that is still being written, a duplicate, a packed object and one that cannot be
-/// unpacked. `AppLog` is cleared in the same run.
+/// Two tables; a broken line, a time that lies in the future until the retry, a line that is still being written, a
+/// duplicate, a packed object and one that cannot be unpacked. `AppLog` is cleared in the same run.
 fn lay_out_first(world: &World) {
-    let begun = records("2024-03-01", 0..3) + "no record\n" + "{\"TimeGenerated\":\"2024-03-0";
-    world.write("collector/Signin/2024/03/01/begun.json", begun);
+    let begun = records("2024-03-01", 0..3) + "no record\n" + &record("2024-03-15T00:00:00Z", 70);
+    world.write("collector/Signin/2024/03/01/begun.json", begun + "{\"TimeGenerated\":\"2024-03-0");
     world.write("collector/Signin/2024/03/01/whole.json", records("2024-03-01", 10..13));
     world.write("collector/Signin/2024/03/02/again.json", records("2024-03-01", 10..13));
     world.write("collector/Signin/2024/03/02/packed.json.gz", gzip(&records("2024-03-02", 20..23)));
@@ -176,22 +205,23 @@ fn lay_out_second(world: &World) {
     world.write("collector/AppLog/2024/03/02/seen.json", records("2024-03-01", 30..32) + "broken\n");
 }
 
-/// The two runs of the story.
-fn story() -> [Step; 2] {
+/// The runs of the story and a retry of its quarantine.
+fn story() -> [Step; 3] {
     let world = World::new(POLICY);
     lay_out_first(&world);
-    let (first, world) = Step::play(world, FIRST);
+    let (first, world) = Step::play(Act::Run, world, FIRST);
     lay_out_second(&world);
-    let (second, _) = Step::play(world, SECOND);
-    [first, second]
+    let (second, world) = Step::play(Act::Run, world, SECOND);
+    let (retry, _) = Step::play(Act::Retry, world, THIRD);
+    [first, second, retry]
 }
 
 #[test]
 fn the_story_itself() {
-    let [first, second] = story();
-    let counted = |seen: &Seen| seen.records.values().map(Vec::len).sum::<usize>();
-    assert_eq!((counted(&first.after), counted(&second.after)), (3 + 3 + 3 + 2, 11 + 3 + 2 + 2));
-    assert_eq!((first.after.quarantine.len(), second.after.quarantine.len()), (4, 4));
+    let [first, second, retry] = story();
+    let counted = |step: &Step| step.after.records.values().map(Vec::len).sum::<usize>();
+    assert_eq!([&first, &second, &retry].map(counted), [3 + 3 + 3 + 2, 11 + 3 + 2 + 2, 18 + 1]);
+    assert_eq!([&first, &second, &retry].map(|step| step.after.quarantine.len()), [5, 5, 4]);
     let live: Vec<&str> = second.after.raw.keys().map(String::as_str).collect();
     assert_eq!(live, ["Signin/2024/03/01/begun.json", "Signin/2024/03/02/late.json"]);
     let cleared = second.after.objects.values().filter(|(.., cleared)| *cleared).count();
@@ -203,28 +233,94 @@ fn the_story_itself() {
 /// I1, I2, I6: every call of the first run, and after the clean rerun the rest of the story.
 #[test]
 fn a_crash_in_the_first_run_changes_nothing() {
-    let [first, second] = story();
+    let [first, second, _] = story();
     for_all(&first.cases(0), |(n, fault)| {
         let (world, mut wrong) = first.crash(*n, *fault);
         if wrong.is_empty() {
             lay_out_second(&world);
-            match world.run(second.now) {
-                Ok(report) => wrong.extend(report.errors.iter().map(|error| format!("the second run: {error}"))),
-                Err(error) => wrong.push(format!("the second run failed: {error}")),
-            }
-            wrong.extend(second.after.differences(&world.seen()));
-            wrong.extend(world.loose_ends());
+            second.settle(&world, &mut wrong);
         }
-        describe(1, &first, *n, *fault, &wrong)
+        first.describe(*n, *fault, &wrong)
     });
 }
 
 /// I1, I2, I6: every call of the second run, which finds late data, a grown object, and much to clear.
 #[test]
 fn a_crash_in_the_second_run_changes_nothing() {
-    let [_, second] = story();
-    for_all(&second.cases(0), |(n, fault)| {
-        let (_, wrong) = second.crash(*n, *fault);
-        describe(2, &second, *n, *fault, &wrong)
+    story()[1].crash_everywhere(0);
+}
+
+/// I1, I2, I6: every call of a retry of the quarantine.
+#[test]
+fn a_crash_in_a_retry_changes_nothing() {
+    story()[2].crash_everywhere(0);
+}
+
+/// I1, I2, I6: a run that dies after it gave something its name, and then every call of the run that settles what it left.
+/// (Whoever takes over from a recovery does the same at any read before a write.)
+#[test]
+fn a_crash_in_the_recovery_changes_nothing() {
+    let world = World::new(POLICY);
+    world.write("collector/AppLog/2024/03/01/app.json", records("2024-03-01", 30..32));
+    world.write("collector/AppLog/2024/03/01/broken.json", "broken\n");
+    world.write("collector/AppLog/2024/03/01/twin.json", records("2024-03-01", 30..32));
+    let (step, _) = Step::play(Act::Run, world, FIRST);
+    let named = |call: &Call| match call.act {
+        "complete" | "rename_opts" | "delete" => true,
+        _ => call.act == "put_opts" && !call.path.starts_with("attachments/"),
+    };
+    let intended = step.calls.iter().position(|call| call.act == "complete").unwrap();
+    let mut recoveries = Vec::new();
+    for (death, _) in step.calls.iter().enumerate().skip(intended).filter(|(_, call)| named(call)) {
+        let before = step.before.fork();
+        drop(play(Act::Run, &before, Some(&Faults::at(death, Fault::DieAfter)), FIRST));
+        recoveries.push((death, Step::play(Act::Run, before, FIRST).0));
+    }
+    let mut cases = Vec::new();
+    for (death, recovery) in &recoveries {
+        assert_eq!(step.after.differences(&recovery.after), Vec::<String>::new());
+        let tried = |(n, fault): &(usize, Fault)| *fault != Fault::PauseAfter || recovery.calls[*n].writes();
+        cases.extend(recovery.cases(0).into_iter().filter(tried).map(|(n, fault)| (*death, recovery, n, fault)));
+    }
+    for_all(&cases, |(death, recovery, n, fault)| {
+        let failure = recovery.describe(*n, *fault, &recovery.crash(*n, *fault).1)?;
+        Some(format!("after death at call {death} ({}): {failure}", step.calls[*death]))
     });
+}
+
+/// I6, I10: the run that writes a checkpoint, from its commit on.
+#[test]
+fn a_crash_at_a_checkpoint_changes_nothing() {
+    let world = World::new(POLICY);
+    for day in 1..10 {
+        world.write(&format!("collector/Signin/2024/03/0{day}/a.json"), records(&format!("2024-03-0{day}"), 0..2));
+        assert_eq!(play(Act::Run, &world, None, &format!("2024-03-1{day}T00:00:00Z")), Ok(()));
+    }
+    world.write("collector/Signin/2024/03/10/a.json", records("2024-03-10", 0..2));
+    let (step, _) = Step::play(Act::Run, world, "2024-03-20T00:00:00Z");
+    let hint = |call: &Call| call.path.ends_with("_last_checkpoint") && call.writes();
+    assert!(step.calls.iter().any(hint), "no checkpoint was written");
+    let commit = step.calls.iter().position(|call| call.path.ends_with("00009.json") && call.writes()).unwrap();
+    step.crash_everywhere(commit);
+}
+
+/// I1: what a killed run moved aside, while its name was used again and clearing is not armed any more.
+#[test]
+fn an_object_left_aside_is_found_beside_a_new_one_of_its_name() {
+    let world = World::new(POLICY);
+    let path = "collector/AppLog/2024/03/01/app.json";
+    world.write(path, records("2024-03-01", 0..2));
+    let (step, _) = Step::play(Act::Run, world.fork(), FIRST);
+    let aside = step.calls.iter().position(|call| call.act == "rename_opts").unwrap();
+    drop(play(Act::Run, &world, Some(&Faults::at(aside, Fault::DieAfter)), FIRST));
+    world.write(path, records("2024-03-01", 5..8));
+    let mut context = world.context(None, None);
+    context.armed.raw = false;
+    assert!(run_at(&context, FIRST).unwrap().errors.is_empty());
+    assert_eq!(world.files("collector").len(), 2, "unarmed: nothing is cleared");
+    assert_eq!(play(Act::Run, &world, None, SECOND), Ok(()));
+    let seen = world.seen();
+    assert_eq!(seen.records.values().map(Vec::len).sum::<usize>(), 2 + 3);
+    assert!(seen.raw.is_empty(), "{:?}", seen.raw.keys());
+    assert_eq!(world.loose_ends(), Vec::<String>::new());
 }
