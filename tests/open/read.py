@@ -303,7 +303,10 @@ def main(archive, restored):
             failed = True
         for reader, read in READERS.items():
             began = time.monotonic()
-            differences = facts.differences(read(table))
+            try:
+                differences = facts.differences(read(table))
+            except Exception as error:  # whatever a reader raises: the others are still asked
+                differences = [f"it cannot read the table: {type(error).__name__}: {error}"]
             verdict = "DIFFERS" if differences else "agrees"
             print(f"{name}: {reader} {verdict} ({facts.count} rows; compared {compared}; {time.monotonic() - began:.1f} s)")
             for difference in differences:
