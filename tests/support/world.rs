@@ -29,6 +29,8 @@ use crate::faults::Faults;
 /// The source's name.
 pub const SOURCE: &str = "collector";
 
+const LAYOUT: &str = "{table}/{year}/{month}/{day}/*";
+
 /// One archive with its ledger and source.
 #[derive(Debug)]
 pub struct World {
@@ -135,7 +137,7 @@ impl World {
                 name: SOURCE.into(),
                 workspace: "main".into(),
                 settle: SignedDuration::ZERO,
-                layout: Layout::parse("{table}/{year}/{month}/{day}/*").unwrap(),
+                layout: Layout::parse(LAYOUT).unwrap(),
                 store: Ok(self.store(SOURCE, faults, observer)),
             }],
             policies: Ok(PolicySet::from_files(vec![policy]).unwrap_or_else(|mistakes| panic!("{mistakes:?}"))),
@@ -148,6 +150,15 @@ impl World {
             host: "test".into(),
             progress: Box::new(Unwatched),
         }
+    }
+
+    /// A settings file for the command line that says the same.
+    pub fn settings(&self) -> PathBuf {
+        self.write("policies/policy.toml", &self.policy);
+        let source = format!("name = \"{SOURCE}\"\nurl = \"{SOURCE}\"\nlayout = \"{LAYOUT}\"\nsettle = \"0s\"");
+        let settings = "archive = \"archive\"\nledger = \"ledger\"\npolicies = \"policies\"\n[delete]\nraw = true\n";
+        self.write("holdfast.toml", format!("{settings}[[source]]\n{source}\n"));
+        self.path("holdfast.toml")
     }
 
     /// Runs with nothing going wrong.
@@ -236,6 +247,7 @@ impl World {
         named.extend(state.quarantine.iter().flat_map(|kept| [kept.file.data.clone(), kept.file.index.clone()]));
         unnamed("archive", &self.files("archive"), &named, &mut ends);
         let mut named = BTreeSet::from(["head.json".to_owned()]);
+        named.extend(self.path("ledger/lease.json").exists().then(|| "lease.json".to_owned()));
         named.extend((0..state.next_seq()).map(|seq| format!("{seq:012}.json")));
         named.extend(state.attachments.iter().map(|sha256| format!("attachments/{sha256}")));
         unnamed("ledger", &self.files("ledger"), &named, &mut ends);
