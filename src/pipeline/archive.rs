@@ -141,6 +141,17 @@ pub fn prepare_and_commit(
     };
     chain.append_or_end(now, prepared)?;
     commit_prepared(&context.archive, chain, batch, now)?;
+    tracing::info!(
+        batch,
+        table = %table.name(),
+        objects = archived.objects,
+        rows = archived.counts.archived,
+        quarantined = archived.counts.quarantined,
+        duplicate = archived.counts.duplicate,
+        segments = archived.segments,
+        bytes = archived.bytes,
+        "batch committed"
+    );
     context.progress.see(Event::BatchCommitted { table: table.name(), rows: archived.counts.archived });
     Ok(archived)
 }

@@ -75,6 +75,20 @@ fn raw_subject(state: &State, id: &ObjectId) -> Option<Subject> {
     })
 }
 
+/// Nothing that lies in a table is trusted as a reason to delete while somebody else's commits stand in it.
+fn ours_alone(table: &Table, version: u64) -> Result<&Table> {
+    if table.version() == Some(version) {
+        return Ok(table);
+    }
+    let found = table.version().map_or_else(|| "no commit".to_owned(), |version| format!("version {version}"));
+    Err(Error::new(
+        Kind::Decision,
+        format!("looking at the table {}", table.name()),
+        format!("our newest commit is version {version}, but the table has {found}: somebody else changed it"),
+    )
+    .with_hint("raw objects of this table are kept; `holdfast verify` names the commits"))
+}
+
 /// The files that a table's snapshot is made from must be those that were written: the newest checkpoint that the ledger
 /// knows, and the commits after it.
 fn check_log(archive: &Store, state: &State, table: &KnownTable) -> Result<()> {
@@ -127,7 +141,8 @@ impl Measurer {
             if written.is_empty() {
                 continue;
             }
-            let files = check_log(archive, state, table).and_then(|()| Table::open(archive, &table.name)?.files());
+            let files = check_log(archive, state, table)
+                .and_then(|()| ours_alone(&Table::open(archive, &table.name)?, table.version)?.files());
             match files {
                 Ok(files) => {
                     self.measured.live.insert(key.clone(), files.into_keys().collect());

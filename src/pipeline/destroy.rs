@@ -153,6 +153,7 @@ fn erase(
         kept: reference,
     };
     chain.append_or_end(now, body)?;
+    tracing::info!(step, destroyed = outcome.destroyed, missing = outcome.missing, kept = outcome.kept.len(), "destruction done");
     Ok(outcome)
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::archive::{Archived, abandon, next_batch, open_ours, prepare_and_commit, spelling, table_schema};
-use super::batch::BatchWriter;
+use super::batch::{BatchWriter, Limits};
 use super::context::{Context, Request};
 use super::destroy::Stores;
 use super::recover::recover;
@@ -117,11 +117,11 @@ fn read_quarantine(context: &Context, mut writer: BatchWriter<'_>, files: &[Quar
             let bytes = read_bytes(&context.archive, quarantined, &item)?;
             if !item.whole_object {
                 writer.record(&bytes, item.offset, true, source, &judge, &item.source, &item.path)?;
+                writer.flush_if_full()?;
                 continue;
             }
             // Either all of it can be read now, or it stays whole.
-            let limit = writer.limits().record;
-            match whole_lines(&bytes, limit) {
+            match whole_lines(&bytes, writer.limits()) {
                 Ok(lines) => {
                     for (start, line) in lines {
                         writer.record(&line, start, true, source, &judge, &item.source, &item.path)?;
@@ -129,18 +129,26 @@ fn read_quarantine(context: &Context, mut writer: BatchWriter<'_>, files: &[Quar
                 }
                 Err(reason) => writer.keep_object(&item.source, &item.path, &bytes, &reason)?,
             }
+            writer.flush_if_full()?;
         }
     }
     writer.finish()
 }
 
-fn whole_lines(bytes: &[u8], limit: usize) -> Result<Vec<(u64, Vec<u8>)>, String> {
-    let mut reader = LineReader::new(bytes, limit).map_err(|error| error.to_string())?;
+fn whole_lines(bytes: &[u8], limits: Limits) -> Result<Vec<(u64, Vec<u8>)>, String> {
+    let mut reader = LineReader::new(bytes, limits.record).map_err(|error| error.to_string())?;
     let mut lines = Vec::new();
+    let mut held = 0;
     loop {
         match reader.next().map_err(|error| error.to_string())? {
             None => return Ok(lines),
-            Some(Line::Record { bytes, start, .. }) => lines.push((start, bytes.to_vec())),
+            Some(Line::Record { bytes, start, .. }) => {
+                held += bytes.len();
+                if held > limits.buffer {
+                    return Err("it unpacks to more than `memory` can hold".into());
+                }
+                lines.push((start, bytes.to_vec()));
+            }
             Some(Line::Oversized { .. }) => return Err("it holds a record that is too long for this memory".into()),
         }
     }

@@ -122,6 +122,7 @@ pub fn run(context: &Context, request: &Request, host_now: Timestamp) -> Result<
             armed,
         },
     )?;
+    tracing::info!(run = chain.run(), %now, raw = armed.raw, expired = armed.expired, "run started");
     let sources = context.source_stores();
     let stores = Stores { archive: &context.archive, sources: &sources };
     let keep_raw = |table: &TableName, at: Timestamp| policies.rule_for(table)?.keep_raw.after(at);
@@ -161,6 +162,7 @@ pub fn run(context: &Context, request: &Request, host_now: Timestamp) -> Result<
     }
     checkpoint(context, &mut chain, now, &mut report)?;
     end(&mut chain, now, &report)?;
+    tracing::info!(run = chain.run(), exit = report.exit_code(), cleared = report.cleared, "run ended");
     Ok(report)
 }
 
