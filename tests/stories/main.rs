@@ -7,5 +7,6 @@ mod faults;
 mod world;
 
 mod crash;
+mod damage;
 mod house;
 mod policy;

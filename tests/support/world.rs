@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use holdfast::archive::{read_bytes, read_items};
 use holdfast::ledger::{Armed, Chain, Counts, Lease, Stage};
@@ -305,6 +305,24 @@ impl Seen {
         }
         found
     }
+}
+
+/// Plays all cases on two threads; panics with everything that went wrong.
+pub fn for_all<T: Sync>(cases: &[T], play: impl Fn(&T) -> Option<String> + Sync) {
+    let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Some(failure) = play(case) {
+                        failures.lock().unwrap().push(failure);
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{} of {} cases failed:\n{}", failures.len(), cases.len(), failures.join("\n"));
 }
 
 fn differ<K, V>(what: &str, expected: &BTreeMap<K, V>, there: &BTreeMap<K, V>, found: &mut Vec<String>)

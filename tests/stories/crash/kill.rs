@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::{Act, FIRST, POLICY, SECOND, Step, for_all, lay_out_first, lay_out_second};
-use crate::world::World;
+use super::{Act, FIRST, POLICY, SECOND, Step, lay_out_first, lay_out_second};
+use crate::world::{World, for_all};
 
 fn start(world: &World, now: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_holdfast"))
