@@ -7,6 +7,7 @@ mod faults;
 mod world;
 
 mod crash;
+mod damage;
 mod docs;
 mod house;
 mod policy;
