@@ -213,8 +213,9 @@ impl Table {
 
     fn log_store(&self) -> Result<LogStoreRef> {
         let prefix = table_path(&self.name);
-        // The library resolves paths below the root store by this URL; `file` makes it sort its listings.
-        let url = Url::parse(&format!("file:///{prefix}/"))
+        // The library resolves paths below the root store by this URL. It must not be `file`: that would be looked for on
+        // the disk itself.
+        let url = Url::parse(&format!("holdfast:///{prefix}/"))
             .map_err(|source| Error::from_source(Kind::Internal, format!("naming the table {}", self.name), source))?;
         let root = self.archive.inner();
         let table = Arc::new(PrefixStore::new(Arc::clone(&root), prefix));

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -251,7 +251,13 @@ impl ObjectStore for DurableLocal {
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list_with_offset(prefix, offset)
+        // A Delta log is read in the order of its listing; a folder's own order is any.
+        let listed = self.inner.list_with_offset(prefix, offset);
+        let sorted = listed.try_collect().map_ok(|mut listed: Vec<ObjectMeta>| {
+            listed.sort_by(|a, b| a.location.cmp(&b.location));
+            futures::stream::iter(listed.into_iter().map(Ok))
+        });
+        sorted.try_flatten_stream().boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
