@@ -7,9 +7,9 @@
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, RowGroupMetaData};
 use parquet::file::reader::ChunkReader;
 
 use super::catalogue::ColumnType;
@@ -216,7 +216,11 @@ impl Iterator for SegmentReader {
 /// Opens a segment. Batches have so many rows that an average one takes about `batch_bytes`; no batch takes more
 /// than a row group of the file. Fails with [`Kind::Damaged`] if it is no Parquet, [`Kind::Store`] if it can't be read.
 pub fn read_segment<R: ChunkReader + 'static>(file: R, batch_bytes: usize) -> Result<SegmentReader> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(unreadable)?;
+    // With the places of pages known, each is read by itself; otherwise every page's header costs a read ahead.
+    let options = ArrowReaderOptions::new()
+        .with_offset_index_policy(PageIndexPolicy::Optional)
+        .with_column_index_policy(PageIndexPolicy::Skip);
+    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(unreadable)?;
     let schema = builder.schema().clone();
     let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
     let batch_rows = batch_rows(builder.metadata(), batch_bytes);

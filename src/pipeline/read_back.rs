@@ -152,7 +152,7 @@ pub struct RangeReader {
 
 impl Read for RangeReader {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        const PIECE: u64 = 1 << 20;
+        const PIECE: u64 = 64 << 10;
         if self.chunk.is_empty() {
             let end = self.chunks.size.min(self.position + PIECE);
             if end <= self.position {
