@@ -8,3 +8,4 @@ mod support;
 
 mod lossless;
 mod policy;
+mod real_logs;

@@ -306,7 +306,12 @@ impl Packing {
 
 /// Records as the lines of an object.
 pub fn lines<R: AsRef<[u8]>>(records: &[R]) -> Vec<u8> {
-    records.iter().flat_map(|record| record.as_ref().iter().copied().chain([b'\n'])).collect()
+    let mut bytes = Vec::new();
+    for record in records {
+        bytes.extend_from_slice(record.as_ref());
+        bytes.push(b'\n');
+    }
+    bytes
 }
 
 /// A column of Parquet files as text, row by row; a file without it has nulls.
