@@ -71,6 +71,12 @@ impl Error {
         self
     }
 
+    /// The same error, to be treated otherwise: one object's failure is not the run's.
+    pub fn with_kind(mut self, kind: Kind) -> Self {
+        self.kind = kind;
+        self
+    }
+
     pub fn kind(&self) -> Kind {
         self.kind
     }

@@ -1,2 +1,7 @@
 //! Parse, log, run, exit code.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    holdfast::cli::main(std::env::args_os())
+}

@@ -16,7 +16,6 @@ use deltalake_core::kernel::{DataType, MetadataValue, PrimitiveType, StructField
 pub use super::catalogue::{Catalogued, ColumnType, fold};
 use super::survey::Survey;
 use crate::error::{Error, Kind, Result};
-use crate::record::token::ValueKind;
 
 /// The UTC day of the event: a partition column (Delta `date`), not in the file.
 pub const DAY: &str = "_hf_day";

@@ -1,1 +1,65 @@
-//! (to be written)
+//! The command line: arguments in, words and exit codes out. The only module that prints, through [`output`].
+
+mod args;
+mod check;
+mod demo;
+mod ledger;
+mod logging;
+mod open;
+mod output;
+mod progress;
+mod quarantine;
+mod restore;
+mod run;
+mod table;
+mod verify;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::error::Result;
+use args::{Args, Command};
+use output::Output;
+
+/// Runs one command and gives the process's exit code (DESIGN §8).
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(arguments) {
+        Ok(args) => args,
+        Err(error) => {
+            let code = if error.use_stderr() { 2 } else { 0 };
+            // Nothing can be done about a closed stdout.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let mut output = Output::new(args.format);
+    logging::start(args.verbose, args.log_format);
+    let code = match dispatch(&args, &mut output) {
+        Ok(code) => code,
+        Err(error) => {
+            output.error(&error);
+            error.exit_code()
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
+    match &args.command {
+        Command::Check => check::check(args, output),
+        Command::Run(run) => run::run(args, run, output),
+        Command::Restore(restore) => restore::restore(args, restore, output),
+        Command::Verify => verify::verify(args, output),
+        Command::Ledger(command) => ledger::ledger(args, command, output),
+        Command::Quarantine(command) => quarantine::quarantine(args, command, output),
+        Command::Demo(demo) => demo::demo(args, demo, output),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Args::command(), "holdfast", &mut script);
+            output.bytes(&script)?;
+            Ok(0)
+        }
+    }
+}

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::context::{Context, Event};
 use super::read_back::read_back;
-use super::read_object::{Inspected, inspect, lines, unread};
+use super::read_object::{Inspected, inspect, lines, lines_to_survey, unread};
 use crate::archive::keys::Surveyor;
 use crate::archive::rows::{RowBuffer, RowMeta, groups};
 use crate::archive::schema::TableSchema;
@@ -21,7 +21,7 @@ use crate::names::TableName;
 use crate::plan::{Archiving, Judge, Judged, Planned};
 use crate::policy::Rule;
 use crate::record::{Member, SetDigest, members, record_digest};
-use crate::source::{Line, Period};
+use crate::source::{Encoding, Line, Period, ReadFailure};
 use crate::storage::Store;
 
 /// The part of the rows that no part claims.
@@ -139,7 +139,7 @@ impl<'a> BatchWriter<'a> {
             let inspected = match inspect(store, planned, self.limits.record) {
                 Ok(inspected) => inspected,
                 Err(error) => {
-                    failed.push(error);
+                    failed.push(error.with_kind(Kind::Object));
                     continue;
                 }
             };
@@ -217,8 +217,13 @@ impl<'a> BatchWriter<'a> {
                 self.flush()?;
             }
         }
-        if inspected.encoding != crate::source::Encoding::Plain {
+        if inspected.encoding != Encoding::Plain {
             resume = object.size;
+        }
+        let reader = lines.get_ref();
+        if reader.is_complete() && hex::encode(reader.sha256()) != inspected.sha256 {
+            let changed = ReadFailure::Changed { object: object.path.clone() };
+            return Err(Stopped::Object(id.clone(), changed.into()));
         }
         Ok(outcome(planned, inspected, resume, since(&self.counts, &before), None))
     }
@@ -258,6 +263,35 @@ impl<'a> BatchWriter<'a> {
         Ok(row)
     }
 
+    /// The number of a raw object for [`BatchWriter::record`].
+    pub fn source(&mut self, id: &ObjectId) -> u32 {
+        self.buffer.source(&id.to_string())
+    }
+
+    /// Writes out what is held if it takes too much; for inputs that nothing surveyed, types are decided over what was
+    /// seen so far.
+    pub fn flush_if_full(&mut self) -> Result<()> {
+        if self.buffer.bytes() < self.limits.buffer {
+            return Ok(());
+        }
+        let survey = self.buffer.survey().clone();
+        self.schema.decide(&survey);
+        self.flush()
+    }
+
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Keeps a whole object that is at hand.
+    pub fn keep_object(&mut self, source: &str, path: &str, bytes: &[u8], reason: &str) -> Result<()> {
+        self.quarantine.begin(source, path, 0, reason, true)?;
+        self.quarantine.append(bytes)?;
+        self.counts.decoded += 1;
+        self.counts.quarantined += 1;
+        self.quarantine.end()
+    }
+
     fn keep_whole(&mut self, planned: &Planned, store: &Store, reason: &str) -> Result<(), Stopped> {
         use std::io::Read;
         let object = &planned.object;
@@ -285,8 +319,7 @@ impl<'a> BatchWriter<'a> {
         for planned in &archiving.objects {
             let Some(store) = stores.get(&planned.object.source) else { continue };
             // What cannot be read now is told when its turn comes.
-            let Ok(inspected) = inspect(store, planned, self.limits.record) else { continue };
-            let Ok(mut lines) = lines(store, planned, &inspected, self.limits.record) else { continue };
+            let Ok(mut lines) = lines_to_survey(store, planned, self.limits.record) else { continue };
             while let Ok(Some(line)) = lines.next() {
                 if let Line::Record { bytes, .. } = line
                     && members(bytes, &mut found).is_ok()

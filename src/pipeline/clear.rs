@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::destroy::{Outcome, STEP, Stores, destroy};
 use crate::archive::{Table, segment_location};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::gate::{ArchivedVerified, Blocked, DuplicateOf, Measured, Proof};
 use crate::ledger::{Armed, Chain, ObjectId, ProofKind, State, Subject};
 use crate::plan::Clearing;
@@ -74,6 +74,20 @@ fn raw_subject(state: &State, id: &ObjectId) -> Option<Subject> {
     })
 }
 
+/// Nothing that lies in a table is trusted as a reason to delete while somebody else's commits stand in it.
+fn ours_alone(table: &Table, version: u64) -> Result<&Table> {
+    if table.version() == Some(version) {
+        return Ok(table);
+    }
+    let found = table.version().map_or_else(|| "no commit".to_owned(), |version| format!("version {version}"));
+    Err(Error::new(
+        Kind::Decision,
+        format!("looking at the table {}", table.name()),
+        format!("our newest commit is version {version}, but the table has {found}: somebody else changed it"),
+    )
+    .with_hint("raw objects of this table are kept; `holdfast verify` names the commits"))
+}
+
 /// Measures what batches wrote; each file once a run.
 #[derive(Debug, Default)]
 pub struct Measurer {
@@ -106,7 +120,7 @@ impl Measurer {
             if written.is_empty() {
                 continue;
             }
-            match Table::open(archive, &table.name).and_then(|table| table.files()) {
+            match Table::open(archive, &table.name).and_then(|open| ours_alone(&open, table.version)?.files()) {
                 Ok(files) => {
                     self.measured.live.insert(key.clone(), files.into_keys().collect());
                 }

@@ -13,8 +13,10 @@ mod context;
 mod destroy;
 mod read_object;
 mod recover;
+mod retry;
 mod run;
 
 pub use batch::Limits;
 pub use context::{Context, Event, Ids, Progress, Request, Source, TakeLease, Unwatched};
+pub use retry::{Retried, retry};
 pub use run::{NotCleared, RunReport, TableReport, run};

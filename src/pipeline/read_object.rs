@@ -82,6 +82,12 @@ pub fn lines(store: &Store, planned: &Planned, inspected: &Inspected, max_record
     lines.map_err(|error| unread(&object.path, error))
 }
 
+/// All lines of an object as it lies there now, to learn what its values are like.
+pub fn lines_to_survey(store: &Store, planned: &Planned, max_record: usize) -> Result<LineReader<ObjectReader>> {
+    let reader = ObjectReader::open(store, &planned.object)?;
+    LineReader::new(reader, max_record).map_err(|error| unread(&planned.object.path, error))
+}
+
 /// The error of an object that could not be read.
 pub fn unread(path: &str, error: io::Error) -> Error {
     let hint = "nothing of it was archived or cleared; the next run tries again";
@@ -106,8 +112,7 @@ fn first_bytes(store: &Store, path: &str) -> Result<(Encoding, Option<&'static s
 
 /// A source that fails for one object does not stop the others.
 fn as_object(error: Error) -> Error {
-    Error::from_source(Kind::Object, error.attempted().to_owned(), error)
-        .with_hint("nothing of it was archived or cleared; the next run tries again")
+    error.with_kind(Kind::Object).with_hint("nothing of it was archived or cleared; the next run tries again")
 }
 
 fn unpack(reader: ObjectReader, max_record: usize) -> io::Result<[u8; 32]> {

@@ -3,5 +3,5 @@
 mod decide;
 mod judge;
 
-pub use decide::{Archiving, Clearing, Inputs, Known, Plan, Planned, Verdict, clearings, decide};
+pub use decide::{Archiving, Clearing, Inputs, Known, Plan, Planned, Reason, Verdict, clearings, decide};
 pub use judge::{Judge, Judged};

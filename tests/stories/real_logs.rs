@@ -11,7 +11,7 @@ use holdfast::error::Result;
 use holdfast::restore::RecordSink;
 use jiff::civil::Date;
 
-use crate::house::{House, Packing, lines, shared};
+use crate::site::{Site, Packing, lines, shared};
 use crate::support::compare::{same_record, same_records};
 
 /// The event's time decides the day where a table has a usable one, else its arrival.
@@ -53,27 +53,27 @@ const WITH_TIME: &[&str] =
 
 /// Archives records both ways if `by_event`, else by arrival, and compares what comes back.
 fn comes_back(table: &str, objects: &[Vec<Vec<u8>>], by_event: bool) {
-    let house = House::new().with_policy(POLICY).with_source("events", "event", "{table}/*");
+    let site = Site::new().with_policy(POLICY).with_source("events", "event", "{table}/*");
     for (number, records) in objects.iter().enumerate() {
         let bytes = Packing::ALL[number % 3].pack(&lines(records));
-        house.write(&format!("{table}/2024/01/01/00/{number:02}"), &bytes);
+        site.write(&format!("{table}/2024/01/01/00/{number:02}"), &bytes);
         if by_event {
-            let folder = house.path().join("events").join(table);
+            let folder = site.path().join("events").join(table);
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join(format!("{number:02}")), &bytes).unwrap();
         }
     }
     let wanted: Vec<Vec<u8>> = objects.concat();
-    let report = house.run_well("2027-01-01T00:00:00Z");
+    let report = site.run_well("2027-01-01T00:00:00Z");
     let counts = &report.tables[&format!("main/{table}")].counts;
     assert_eq!((counts.archived, counts.quarantined), (wanted.len() as u64, 0), "{table}");
     let mut same = SameInOrder { wanted: wanted.iter(), table };
-    house.restore_into(&format!("main/{table}"), &mut same);
+    site.restore_into(&format!("main/{table}"), &mut same);
     assert_eq!(same.wanted.len(), 0, "{table}: some are missing");
     if by_event {
         let counts = &report.tables[&format!("event/{table}")].counts;
-        assert_eq!((counts.archived, counts.quarantined), (wanted.len() as u64, 0), "{table}: {:?}", house.quarantine());
-        same_records(&wanted, &house.restore(&format!("event/{table}"))).unwrap_or_else(|why| panic!("{table}: {why}"));
+        assert_eq!((counts.archived, counts.quarantined), (wanted.len() as u64, 0), "{table}: {:?}", site.quarantine());
+        same_records(&wanted, &site.restore(&format!("event/{table}"))).unwrap_or_else(|why| panic!("{table}: {why}"));
     }
 }
 

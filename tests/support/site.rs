@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::Array;
@@ -49,10 +49,20 @@ keep_raw = "0d"
 retain = "730d"
 "#;
 
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| Runtime::new().unwrap())
+}
+
+/// In memory where there is such a folder: what reaches a disk is not told here.
+fn temporary_folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { TempDir::new_in(memory).unwrap() } else { TempDir::new().unwrap() }
+}
+
 /// One installation.
-pub struct House {
+pub struct Site {
     folder: TempDir,
-    runtime: Runtime,
     ids: Arc<AtomicU64>,
     sources: Vec<SourceOf>,
     policies: String,
@@ -69,11 +79,10 @@ struct SourceOf {
     settle: SignedDuration,
 }
 
-impl House {
+impl Site {
     pub fn new() -> Self {
-        let house = House {
-            folder: tempfile::tempdir().unwrap(),
-            runtime: Runtime::new().unwrap(),
+        let site = Site {
+            folder: temporary_folder(),
             ids: Arc::new(AtomicU64::new(0)),
             sources: Vec::new(),
             policies: POLICY.to_owned(),
@@ -81,7 +90,7 @@ impl House {
             memory: 256 << 20,
             threads: 2,
         };
-        house.with_source("collector", "main", LAYOUT)
+        site.with_source("collector", "main", LAYOUT)
     }
 
     /// Only this policy.
@@ -239,7 +248,7 @@ impl House {
             workspace: source.workspace.clone(),
             settle: source.settle,
             layout: Layout::parse(&source.layout).unwrap(),
-            store: open(&self.url(&source.name), Missing::Refuse, self.runtime.handle()),
+            store: open(&self.url(&source.name), Missing::Refuse, runtime().handle()),
         });
         let file = PolicyFile { name: "policy.toml".into(), text: self.policies.clone() };
         let policies = PolicySet::from_files(vec![file]).unwrap_or_else(|mistakes| {
@@ -262,7 +271,7 @@ impl House {
     }
 
     fn open(&self, folder: &str) -> Store {
-        open(&self.url(folder), Missing::Create, self.runtime.handle()).unwrap()
+        open(&self.url(folder), Missing::Create, runtime().handle()).unwrap()
     }
 
     fn url(&self, folder: &str) -> Url {

@@ -1,0 +1,167 @@
+//! The commands and their options, as `--help` teaches them.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::names::TableName;
+
+/// Keeps logs as long as policy says and can prove it.
+///
+/// Raw logs that have aged become sorted, verified Parquet in Delta Lake tables; what was archived can be restored
+/// exactly as it was; every step stands in a hash-chained ledger.
+#[derive(Debug, Parser)]
+#[command(name = "holdfast", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Begin with `holdfast demo`: it shows everything on sample logs, in a folder of its own.")]
+pub struct Args {
+    /// The settings file [default: $HOLDFAST_CONFIG, ./holdfast.toml, /etc/holdfast/holdfast.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What to print: words for people or JSON for programs
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Log more: -v what is done, -vv every step
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// How log lines on stderr look
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Validate settings and policies, and show the rule of each table
+    #[command(after_help = "Exit code 1: a policy is invalid; 2: the settings are.")]
+    Check,
+    /// Archive what is due, clear raw logs that may go, settle what a killed run left
+    #[command(after_help = "Examples:\n  holdfast run\n  holdfast run --table SecurityEvent\n\n\
+        Safe to kill at any instant: the next run settles what is open.\n\
+        Exit codes: 0 done · 1 failed · 3 done, some objects failed · 4 needs a decision · 5 damage found · 75 another run holds the lease.")]
+    Run(RunArgs),
+    /// Give archived records back as they were, as NDJSON
+    #[command(after_help = "Examples:\n  holdfast restore --table SecurityEvent --from 2024-03-01 --to 2024-03-31 --output march.ndjson.gz\n  \
+        holdfast restore --table SecurityEvent --output restored/      one file a day\n  \
+        holdfast restore --table SecurityEvent | jq .EventID\n\n\
+        A date as --to includes that day; an instant excludes itself. A manifest with SHA-256s stands beside the file.")]
+    Restore(RestoreArgs),
+    /// Check that everything written is still what was written
+    #[command(after_help = "Reads the whole archive and changes nothing. Exit code 5: damage found; 4: somebody else wrote to a table.")]
+    Verify,
+    /// Look at the ledger: what was intended, what was done
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Look at records that could not be judged, and judge them again
+    #[command(subcommand)]
+    Quarantine(QuarantineCommand),
+    /// See all of it on sample logs, in a folder of its own
+    Demo(DemoArgs),
+    /// Print a completion script for a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct RunArgs {
+    /// Only this table (`Table` or `workspace/Table`; can be repeated)
+    #[arg(long = "table", value_name = "TABLE", value_parser = parse_table)]
+    pub tables: Vec<TableName>,
+    /// Run as of this time: a date (00:00 UTC) or an RFC 3339 instant
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub as_of: Option<Timestamp>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct RestoreArgs {
+    /// The table (`Table` or `workspace/Table`)
+    #[arg(long, value_name = "TABLE", value_parser = parse_table)]
+    pub table: TableName,
+    /// First day or instant
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Last day, or the instant before which to stop
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Time zone of dates in --from and --to
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub tz: String,
+    /// A predicate on the records (comes with `search`)
+    #[arg(long = "where", value_name = "SQL")]
+    pub predicate: Option<String>,
+    /// A file (`.gz` and `.zst` are packed), a folder with a slash at its end (one file a day), or `-`
+    #[arg(long, value_name = "FILE|FOLDER/|-", default_value = "-")]
+    pub output: String,
+    /// Where to write the manifest [default: beside the file; none for `-`]
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// One line an entry
+    List {
+        /// Only the newest so many
+        #[arg(long, value_name = "N")]
+        last: Option<usize>,
+    },
+    /// One entry whole, with what is attached to it
+    Show { seq: u64 },
+    /// Check the chain, its attachments and its witness
+    Verify,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// What lies there, and why
+    List {
+        /// Only this table
+        #[arg(long, value_name = "TABLE", value_parser = parse_table)]
+        table: Option<TableName>,
+    },
+    /// Print one item's bytes as they were (`BATCH/NUMBER`, as `list` names it)
+    Show { item: String },
+    /// Judge quarantined records again under the rules of today
+    Retry {
+        /// Only this table (can be repeated)
+        #[arg(long = "table", value_name = "TABLE", value_parser = parse_table)]
+        tables: Vec<TableName>,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct DemoArgs {
+    /// The folder to make [default: holdfast-demo, or the next free number]
+    #[arg(long, value_name = "FOLDER")]
+    pub dir: Option<PathBuf>,
+}
+
+fn parse_table(text: &str) -> Result<TableName, String> {
+    TableName::parse(text).ok_or_else(|| "a table is `Table` or `workspace/Table`: letters, digits, `_`, `-`, `.`".into())
+}
+
+/// A date is 00:00 UTC.
+pub fn parse_instant(text: &str) -> Result<Timestamp, String> {
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return Ok(instant);
+    }
+    text.parse::<Date>()
+        .ok()
+        .and_then(|date| date.to_zoned(TimeZone::UTC).ok())
+        .map(|day| day.timestamp())
+        .ok_or_else(|| "a time is a date (2024-03-31) or an RFC 3339 instant (2024-03-31T12:00:00Z)".into())
+}

@@ -1,0 +1,145 @@
+//! From settings to the components of a run.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::runtime::Runtime;
+
+use super::args::Args;
+use super::output::Output;
+use super::progress::watcher;
+use crate::clock::{Clock, HostClock};
+use crate::error::{Error, Kind, Result};
+use crate::ledger::{Armed, Chain, Lease, LocalLease};
+use crate::pipeline::{Context, Source};
+use crate::policy::PolicySet;
+use crate::settings::Settings;
+use crate::source::Layout;
+use crate::storage::{Missing, Store, local_folder, open};
+
+/// An installation: its settings, and the runtime its stores live in.
+#[derive(Debug)]
+pub struct House {
+    pub settings: Settings,
+    pub clock: HostClock,
+    runtime: Runtime,
+}
+
+impl House {
+    /// Reads the settings that the arguments and the environment name.
+    pub fn open(args: &Args, output: &mut Output) -> Result<Self> {
+        let cwd = std::env::current_dir().map_err(|source| Error::from_source(Kind::Store, "finding the current folder", source))?;
+        let file = Settings::find(args.config.as_deref(), std::env::var_os("HOLDFAST_CONFIG").as_deref(), &cwd)?;
+        Self::read(&file, output)
+    }
+
+    /// Reads one settings file, and shows its mistakes where it has any.
+    pub fn read(file: &Path, output: &mut Output) -> Result<Self> {
+        let settings = Settings::read(file).map_err(|mistakes| {
+            if !output.is_json() {
+                output.note(mistakes.render(output.color));
+            }
+            Error::from(mistakes)
+        })?;
+        for warning in settings.warnings() {
+            tracing::debug!(warning = warning.title(), "settings");
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|source| Error::from_source(Kind::Store, "starting the runtime", source))?;
+        Ok(House { settings, clock: HostClock::start(), runtime })
+    }
+
+    pub fn archive(&self, missing: Missing) -> Result<Store> {
+        open(&self.settings.archive, missing, self.runtime.handle())
+    }
+
+    pub fn ledger(&self, missing: Missing) -> Result<Store> {
+        open(&self.ledger_url()?, missing, self.runtime.handle())
+    }
+
+    fn ledger_url(&self) -> Result<url::Url> {
+        match &self.settings.ledger {
+            Some(url) => Ok(url.clone()),
+            None => url::Url::parse(&format!("{}/ledger", self.settings.archive.as_str().trim_end_matches('/')))
+                .map_err(|source| Error::from_source(Kind::Usage, "naming the ledger", source)),
+        }
+    }
+
+    /// The ledger as it is, to be read.
+    pub fn chain(&self) -> Result<Chain> {
+        Chain::open(self.ledger(Missing::Refuse)?, "reader", Box::new(String::new))
+    }
+
+    /// The sources with their layouts; one that cannot be opened is told when it is needed.
+    pub fn sources(&self) -> Result<Vec<Source>> {
+        self.settings
+            .sources
+            .iter()
+            .map(|source| {
+                Ok(Source {
+                    name: source.name.clone(),
+                    workspace: source.workspace.clone(),
+                    settle: SignedDuration::try_from(source.settle).unwrap_or(SignedDuration::MAX),
+                    layout: Layout::parse(&source.layout)?,
+                    store: open(&source.url, Missing::Refuse, self.runtime.handle()),
+                })
+            })
+            .collect()
+    }
+
+    /// The stores of the sources that can be opened, by name.
+    pub fn source_stores(&self) -> Result<BTreeMap<String, Store>> {
+        Ok(self.sources()?.into_iter().filter_map(|source| Some((source.name, source.store.ok()?))).collect())
+    }
+
+    /// Everything a run needs.
+    pub fn context(&self) -> Result<Context> {
+        let (archive, ledger) = (self.archive(Missing::Create)?, self.ledger(Missing::Create)?);
+        let folder = local_folder(ledger.url())?;
+        let host = gethostname::gethostname().to_string_lossy().into_owned();
+        let holder = serde_json::json!({
+            "host": host, "process": std::process::id(), "since": self.clock.now().to_string(),
+        });
+        let holder = holder.to_string();
+        Ok(Context {
+            archive,
+            ledger,
+            sources: self.sources()?,
+            policies: PolicySet::read_folder(&self.settings.policies),
+            armed: Armed { raw: self.settings.delete.raw, expired: self.settings.delete.expired },
+            simulation: self.settings.simulation,
+            memory: self.settings.memory,
+            threads: threads(),
+            take_lease: Box::new(move || Ok(Box::new(LocalLease::take(&folder, &holder)?) as Box<dyn Lease>)),
+            ids: Box::new(new_id),
+            host,
+            progress: watcher(),
+        })
+    }
+
+    /// The command's one `now`: what was asked for; in a simulation the ledger's last entry; else this host's clock.
+    pub fn now(&self, as_of: Option<Timestamp>) -> Result<Timestamp> {
+        if let Some(as_of) = as_of {
+            return Ok(as_of);
+        }
+        let last = match self.settings.simulation {
+            true => self.ledger(Missing::Create).and_then(|ledger| Chain::open(ledger, "reader", Box::new(String::new)))?.state().last_at,
+            false => None,
+        };
+        Ok(last.unwrap_or_else(|| self.clock.now()))
+    }
+}
+
+/// Twelve hex digits: enough to tell runs apart, short enough to read.
+#[expect(clippy::disallowed_methods, reason = "the command line is where ids come from")]
+fn new_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string()[..12].to_owned()
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

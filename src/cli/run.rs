@@ -1,0 +1,128 @@
+//! `holdfast run`.
+
+use std::collections::BTreeMap;
+
+use super::args::{Args, RunArgs};
+use super::open::House;
+use super::output::{Output, count, number, size};
+use super::table::aligned;
+use crate::clock::Clock;
+use crate::error::Result;
+use crate::pipeline::{self, Request, RunReport};
+use crate::plan::Reason;
+
+pub fn run(args: &Args, run: &RunArgs, output: &mut Output) -> Result<u8> {
+    let house = House::open(args, output)?;
+    let request = Request { now: house.now(run.as_of)?, tables: run.tables.clone() };
+    let context = house.context()?;
+    if let Err(policies) = &context.policies
+        && !output.is_json()
+    {
+        output.note(policies.render(output.color));
+    }
+    let report = pipeline::run(&context, &request, house.clock.now())?;
+    drop(context);
+    if output.is_json() {
+        output.json(&report)?;
+    } else {
+        for line in lines(&report) {
+            output.line(line)?;
+        }
+    }
+    for error in &report.errors {
+        output.error(error);
+    }
+    Ok(report.exit_code())
+}
+
+/// The report in words.
+pub fn lines(report: &RunReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    let now = report.now.map_or_else(String::new, |now| format!(" as of {now}"));
+    lines.push(format!(
+        "run {}{now}: {} found, {}",
+        report.run,
+        count(report.found, "raw object", "raw objects"),
+        size(report.found_bytes)
+    ));
+    for batch in &report.recovered {
+        lines.push(format!("settled: batch {batch} of an earlier run was complete and is now committed"));
+    }
+    for batch in &report.abandoned {
+        lines.push(format!("settled: batch {batch} of an earlier run was never complete; its raw objects are read again"));
+    }
+    if report.swept > 0 {
+        lines.push(format!("settled: {} removed", count(report.swept, "abandoned upload", "abandoned uploads")));
+    }
+    lines.extend(archived(report));
+    if report.cleared > 0 {
+        lines.push(format!("cleared: {}, each verified in the archive just before", count(report.cleared, "raw object", "raw objects")));
+    }
+    lines.extend(kept(report));
+    if report.unsettled > 0 {
+        lines.push(format!("waiting: {} changed too recently (`settle`)", count(report.unsettled, "raw object", "raw objects")));
+    }
+    for stranger in report.strangers.iter().take(20) {
+        lines.push(format!("stranger: {}:{} ({}); left alone", stranger.source, stranger.path, stranger.reason));
+    }
+    if report.strangers.len() > 20 {
+        lines.push(format!("stranger: and {} more", number(report.strangers.len() as u64 - 20)));
+    }
+    for reason in &report.disarmed {
+        lines.push(format!("nothing was destroyed: {reason}"));
+    }
+    lines
+}
+
+fn archived(report: &RunReport) -> Vec<String> {
+    if report.tables.is_empty() {
+        return vec!["archived: nothing was due".into()];
+    }
+    let rows: Vec<Vec<String>> = report
+        .tables
+        .iter()
+        .map(|(name, table)| {
+            let mut notes = Vec::new();
+            if table.counts.quarantined > 0 {
+                notes.push(format!("{} quarantined", number(table.counts.quarantined)));
+            }
+            if table.counts.duplicate > 0 {
+                notes.push(format!("{} duplicate", number(table.counts.duplicate)));
+            }
+            if !table.ruled {
+                notes.push("no rule names it: [defaults] apply".into());
+            }
+            vec![
+                name.clone(),
+                number(table.objects),
+                number(table.counts.archived),
+                size(table.raw_bytes),
+                number(table.segments),
+                size(table.bytes),
+                notes.join("; "),
+            ]
+        })
+        .collect();
+    let head = ["archived", "objects", "rows", "raw", "segments", "archive", ""];
+    aligned(&head, &rows, &[1, 2, 3, 4, 5])
+}
+
+/// What was left alone, summed by table and reason.
+fn kept(report: &RunReport) -> Vec<String> {
+    let mut sums: BTreeMap<(String, &'static str), (u64, String)> = BTreeMap::new();
+    for verdict in &report.kept {
+        let (kind, text) = match &verdict.reason {
+            Reason::Clear | Reason::OtherTable => continue,
+            reason @ Reason::NoRule => ("no rule", reason.to_string()),
+            reason @ Reason::NotArchived => ("not archived", reason.to_string()),
+            reason @ Reason::Young { .. } => ("young", reason.to_string()),
+            reason @ Reason::KeepRaw { .. } => ("keep_raw", reason.to_string()),
+            reason @ Reason::Unarmed => ("unarmed", reason.to_string()),
+        };
+        let sum = sums.entry((verdict.table.to_string(), kind)).or_insert((0, text));
+        sum.0 += 1;
+    }
+    sums.into_iter()
+        .map(|((table, _), (objects, text))| format!("kept: {table}, {} ({text})", count(objects, "raw object", "raw objects")))
+        .collect()
+}

@@ -1,0 +1,137 @@
+//! Judging quarantined records again, under the rules of today.
+//!
+//! A retry is a batch whose inputs are quarantine files: what can be judged now becomes rows; what still cannot goes to
+//! the new batch's quarantine. The old files stay as they were, marked as retried, until their own clock ends them.
+
+use std::collections::BTreeMap;
+
+use super::archive::{Archived, abandon, next_batch, open_ours, prepare_and_commit, spelling, table_schema};
+use super::batch::{BatchWriter, Limits};
+use super::context::{Context, Request};
+use super::run::new_nonce;
+use crate::archive::{read_bytes, read_items};
+use crate::error::{Error, Kind, Result};
+use crate::ledger::{Armed, Body, Chain, ObjectId, Purpose, Quarantined};
+use crate::names::TableName;
+use crate::source::{Line, LineReader};
+
+/// What a retry did for one table.
+#[derive(Debug, Default, serde::Serialize)]
+pub struct Retried {
+    pub table: String,
+    pub tried: u64,
+    pub archived: u64,
+    pub still_quarantined: u64,
+}
+
+/// Retries the quarantine of the tables asked for.
+pub fn retry(context: &Context, request: &Request) -> Result<Vec<Retried>> {
+    let now = request.now;
+    let _lease = (context.take_lease)()?;
+    let mut chain = Chain::open(context.ledger.clone(), (context.ids)(), Box::new(new_nonce(context)))?;
+    let policies = context.policies.as_ref().map_err(|error| {
+        Error::new(Kind::Policy, "reading the policies", error.to_string())
+            .with_hint("nothing was done; `holdfast check` shows every mistake")
+    })?;
+    let mut by_table: BTreeMap<TableName, Vec<Quarantined>> = BTreeMap::new();
+    for quarantined in chain.state().quarantine.iter().filter(|quarantined| !quarantined.retried) {
+        let table = &quarantined.file.table;
+        if request.tables.is_empty() || request.tables.contains(table) {
+            by_table.entry(table.clone()).or_default().push(quarantined.clone());
+        }
+    }
+    if by_table.is_empty() {
+        return Ok(Vec::new());
+    }
+    let started = Body::RunStarted {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        host: context.host.clone(),
+        process: std::process::id(),
+        armed: Armed::default(),
+    };
+    chain.append_or_end(now, started)?;
+    let mut done = Vec::new();
+    for (table, files) in by_table {
+        let rule = policies.rule_for(&table).ok_or_else(|| {
+            Error::new(Kind::Policy, format!("retrying the quarantine of {table}"), "no rule names the table any more")
+        })?;
+        let table_name = spelling(chain.state(), &table);
+        let open = open_ours(&context.archive, chain.state(), &table_name)?;
+        let schema = table_schema(&open, &rule)?;
+        let batch = next_batch(&chain, chain.state().next_seq());
+        let inputs = chain.attach(files.iter().map(|quarantined| &quarantined.file))?;
+        let purpose = Purpose::Retry { batches: files.iter().map(|quarantined| quarantined.batch.clone()).collect() };
+        let intent = Body::BatchIntended { batch: batch.clone(), purpose, tables: vec![table_name.clone()], inputs };
+        chain.append_or_end(now, intent)?;
+        let writer = BatchWriter::new(context, &rule, &table_name, &batch, schema, now)?;
+        let written = read_quarantine(context, writer, &files);
+        let archived: Archived = match written.and_then(|written| prepare_and_commit(context, &mut chain, &open, &batch, written, now)) {
+            Ok(archived) => archived,
+            Err(error) => {
+                // Once it is prepared it can only go forward; the next run does that.
+                if let Err(second) = abandon(context, &mut chain, &context.source_stores(), &batch, &error.to_string(), Armed::default(), now) {
+                    tracing::debug!(%second, batch, "the batch could not be abandoned; the next run settles it");
+                }
+                return Err(error);
+            }
+        };
+        done.push(Retried {
+            table: table.to_string(),
+            tried: archived.counts.decoded,
+            archived: archived.counts.archived,
+            still_quarantined: archived.counts.quarantined,
+        });
+    }
+    let rows = done.iter().map(|retried| retried.archived).sum();
+    chain.append_or_end(now, Body::RunEnded { exit: 0, batches: done.len() as u64, rows, cleared: 0 })?;
+    chain.write_head()?;
+    Ok(done)
+}
+
+fn read_quarantine(context: &Context, mut writer: BatchWriter<'_>, files: &[Quarantined]) -> Result<super::batch::Written> {
+    for quarantined in files {
+        for item in read_items(&context.archive, quarantined)? {
+            let layout = context.sources.iter().find(|source| source.name == item.source).map(|source| &source.layout);
+            let period = layout.and_then(|layout| layout.read(&item.path)).and_then(|seen| seen.period);
+            let judge = writer.judge(period);
+            let id = ObjectId { source: item.source.clone(), path: item.path.clone() };
+            let source = writer.source(&id);
+            let bytes = read_bytes(&context.archive, quarantined, &item)?;
+            if !item.whole_object {
+                writer.record(&bytes, item.offset, true, source, &judge, &item.source, &item.path)?;
+                writer.flush_if_full()?;
+                continue;
+            }
+            // Either all of it can be read now, or it stays whole.
+            match whole_lines(&bytes, writer.limits()) {
+                Ok(lines) => {
+                    for (start, line) in lines {
+                        writer.record(&line, start, true, source, &judge, &item.source, &item.path)?;
+                    }
+                }
+                Err(reason) => writer.keep_object(&item.source, &item.path, &bytes, &reason)?,
+            }
+            writer.flush_if_full()?;
+        }
+    }
+    writer.finish()
+}
+
+fn whole_lines(bytes: &[u8], limits: Limits) -> Result<Vec<(u64, Vec<u8>)>, String> {
+    let mut reader = LineReader::new(bytes, limits.record).map_err(|error| error.to_string())?;
+    let mut lines = Vec::new();
+    let mut held = 0;
+    loop {
+        match reader.next().map_err(|error| error.to_string())? {
+            None => return Ok(lines),
+            Some(Line::Record { bytes, start, .. }) => {
+                held += bytes.len();
+                if held > limits.buffer {
+                    return Err("it unpacks to more than `memory` can hold".into());
+                }
+                lines.push((start, bytes.to_vec()));
+            }
+            Some(Line::Oversized { .. }) => return Err("it holds a record that is too long for this memory".into()),
+        }
+    }
+}
