@@ -10,3 +10,4 @@ mod house;
 mod lossless;
 mod policy;
 mod real_logs;
+mod sources;

@@ -25,6 +25,7 @@ use holdfast::storage::{Missing, Store, open};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use url::Url;
@@ -227,6 +228,22 @@ impl Site {
             }
         }
         found
+    }
+
+    /// All entries of the ledger.
+    pub fn entries(&self) -> Vec<Value> {
+        let ledger = self.folder.path().join("archive/ledger");
+        let paths = (0..).map(|seq: u64| ledger.join(format!("{seq:012}.json"))).take_while(|path| path.exists());
+        paths.map(|path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap()).collect()
+    }
+
+    /// The proofs under which something was destroyed, and how many objects each destroyed.
+    pub fn destroyed(&self) -> Vec<(String, u64)> {
+        let entries = self.entries();
+        let of = |kind: &str| entries.iter().filter(move |entry| entry["kind"] == kind).cloned().collect::<Vec<_>>();
+        let done = of("destroy_done").into_iter().map(|entry| entry["destroyed"].as_u64().unwrap());
+        let proofs = of("destroy_intended").into_iter().map(|entry| entry["proof"].as_str().unwrap().to_owned());
+        proofs.zip(done).collect()
     }
 
     /// The Parquet files of a table, sorted.
