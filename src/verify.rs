@@ -103,7 +103,7 @@ pub fn verify(archive: &Store, ledger: &Store, sources: &BTreeMap<String, Store>
     };
     let state = chain.state();
     for known in state.tables.values() {
-        check_table(archive, state, known, threads, &mut found)?;
+        check_table(archive, ledger, state, known, threads, &mut found)?;
     }
     check_quarantine(archive, state, &mut found)?;
     check_raw(state, sources, &mut found)?;
@@ -191,7 +191,14 @@ fn compare_witness(witness: &Head, head: Option<&Head>, ledger: &Store, whose: &
     Ok(())
 }
 
-fn check_table(archive: &Store, state: &State, known: &KnownTable, threads: usize, found: &mut Verification) -> Result<()> {
+fn check_table(
+    archive: &Store,
+    ledger: &Store,
+    state: &State,
+    known: &KnownTable,
+    threads: usize,
+    found: &mut Verification,
+) -> Result<()> {
     let name = &known.name;
     for (version, sha256) in &known.commits {
         let path = commit_path(name, *version);
@@ -204,7 +211,7 @@ fn check_table(archive: &Store, state: &State, known: &KnownTable, threads: usiz
             Some(bytes) => {
                 found.commits += 1;
                 if let Some(witness) = witness_of(&bytes) {
-                    check_commit_witness(&witness, state, &what, found);
+                    compare_witness(&witness, state.head(), ledger, &what, found)?;
                 }
             }
         }
@@ -250,13 +257,6 @@ fn check_table(archive: &Store, state: &State, known: &KnownTable, threads: usiz
         found.damaged(format!("segment {path} of {name}"), "it is not in the table any more", SEGMENT_MEANING);
     }
     check_segments(archive, known, schema.as_ref(), threads, found)
-}
-
-fn check_commit_witness(witness: &Head, state: &State, what: &str, found: &mut Verification) {
-    match state.check_witness(witness, what) {
-        Ok(()) => found.witness(witness, what),
-        Err(error) => found.damaged(error.attempted(), error.reason(), LEDGER_MEANING),
-    }
 }
 
 fn check_last_checkpoint(archive: &Store, known: &KnownTable, found: &mut Verification) -> Result<()> {

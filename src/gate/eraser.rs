@@ -59,14 +59,35 @@ impl Eraser<'_> {
         }
     }
 
-    /// Gives back its name to a raw object that a killed run had moved aside and that must stay.
-    pub fn put_back(&self, subject: &Subject) -> Result<()> {
-        let Subject::Raw { source, path, .. } = subject else { return Ok(()) };
-        let Some(store) = self.sources.get(source) else { return Ok(()) };
-        let aside = parse(&aside_path(path))?;
-        match store.head(&aside)? {
-            Some(_) => rename(store, &aside, &parse(path)?, RenameTargetMode::Create),
-            None => Ok(()),
+    /// Looks after what must stay although a killed run meant to destroy it. `Ok(false)`: it is gone already.
+    ///
+    /// A raw object that was moved aside gets its name back. Where the name is in use again, it stays aside: it is found
+    /// there under what it was called.
+    pub fn keep(&self, subject: &Subject) -> Result<bool> {
+        let (source, path, size, sha256) = match subject {
+            Subject::Raw { source, path, size, sha256, .. } => (source, path, *size, sha256),
+            Subject::Attachment { sha256 } => return Ok(self.ledger.head(&attachment_path(sha256))?.is_some()),
+            Subject::Segment { path, .. }
+            | Subject::Quarantine { path, .. }
+            | Subject::Partial { path, .. }
+            | Subject::DeltaLog { path, .. } => return Ok(self.archive.head(&parse(path)?)?.is_some()),
+        };
+        // Where its source is not in the settings any more, nobody can tell.
+        let Some(store) = self.sources.get(source) else { return Ok(true) };
+        let (named, aside) = (parse(path)?, parse(&aside_path(path))?);
+        let there = store.head(&named)?;
+        if store.head(&aside)?.is_some() {
+            if there.is_none() {
+                rename(store, &aside, &named, RenameTargetMode::Create)?;
+            }
+            return Ok(true);
+        }
+        // It may have grown since; another object of that name is not the one.
+        match there {
+            Some(meta) if meta.size >= size => {
+                Ok(hex::encode(hash_prefix(store, &named, size, meta.e_tag.as_deref())?) == *sha256)
+            }
+            _ => Ok(false),
         }
     }
 }

@@ -49,7 +49,9 @@ impl Chain {
         let mut chain = Chain { store, state: State::default(), run: run.into(), nonces };
         chain.check_numbering()?;
         chain.fold()?;
-        chain.check_witness()?;
+        if let Some(witness) = read_head(&chain.store)? {
+            chain.check_witness(&witness, "head.json")?;
+        }
         Ok(chain)
     }
 
@@ -137,6 +139,19 @@ impl Chain {
         read_attachment(&self.store, reference)
     }
 
+    /// A witness from outside the chain: the ledger must reach at least that far, with those bytes.
+    pub fn check_witness(&self, witness: &Head, whose: &str) -> Result<()> {
+        if self.state.head().is_none_or(|head| head.seq < witness.seq) {
+            let last = self.state.head().map_or_else(|| "is empty".to_owned(), |head| format!("ends at entry {}", head.seq));
+            return Err(damaged(witness.seq, format!("{whose} has seen it, but the ledger {last}: its newest entries are gone")));
+        }
+        let there = self.store.get(&entry_path(witness.seq))?.map(|bytes| sha256_hex(&bytes));
+        if there.as_ref() != Some(&witness.sha256) {
+            return Err(damaged(witness.seq, format!("{whose} has seen other bytes there (SHA-256)")));
+        }
+        Ok(())
+    }
+
     /// Repeats the head beside the chain, at the end of a run.
     pub fn write_head(&self) -> Result<()> {
         let Some(head) = self.state.head() else { return Ok(()) };
@@ -160,12 +175,6 @@ impl Chain {
         Ok(())
     }
 
-    fn check_witness(&self) -> Result<()> {
-        match read_head(&self.store)? {
-            Some(witness) => self.state.check_witness(&witness, "head.json"),
-            None => Ok(()),
-        }
-    }
 }
 
 impl fmt::Debug for Chain {

@@ -158,19 +158,6 @@ impl State {
         self.tables.get(&table.key()).map(|known| &known.name)
     }
 
-    /// A witness from outside the chain: the ledger must reach at least that far, with those bytes.
-    pub fn check_witness(&self, witness: &Head, whose: &str) -> Result<()> {
-        let head = self.head.as_ref();
-        if head.is_none_or(|head| head.seq < witness.seq) {
-            let last = head.map_or_else(|| "is empty".to_owned(), |head| format!("ends at entry {}", head.seq));
-            return Err(damaged(witness.seq, format!("{whose} has seen it, but the ledger {last}: its newest entries are gone")));
-        }
-        if head.is_some_and(|head| head.seq == witness.seq && head.sha256 != witness.sha256) {
-            return Err(damaged(witness.seq, format!("{whose} has seen other bytes there")));
-        }
-        Ok(())
-    }
-
     /// Adds one entry. An entry that does not follow from the state is damage.
     pub(super) fn apply(&mut self, entry: &Entry, sha256: String, store: &Store) -> Result<()> {
         if (entry.seq == 0) != matches!(entry.body, Body::Created { .. }) {

@@ -14,7 +14,9 @@ use crate::archive::Table;
 use crate::archive::catalogue;
 use crate::archive::schema::TableSchema;
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Armed, BatchInput, Body, Chain, Counts, ObjectId, PreparedTable, Purpose, State, TableDetail};
+use crate::ledger::{
+    Armed, Batch, BatchInput, Body, Chain, Counts, ObjectId, PreparedTable, Purpose, Stage, State, TableDetail,
+};
 use crate::names::TableName;
 use crate::plan::Archiving;
 use crate::policy::{ClockSource, Rule};
@@ -139,13 +141,30 @@ pub fn prepare_and_commit(
     };
     chain.append_or_end(now, prepared)?;
     commit_prepared(&context.archive, chain, batch, now)?;
+    tracing::info!(
+        batch,
+        table = %table.name(),
+        objects = archived.objects,
+        rows = archived.counts.archived,
+        quarantined = archived.counts.quarantined,
+        duplicate = archived.counts.duplicate,
+        segments = archived.segments,
+        bytes = archived.bytes,
+        "batch committed"
+    );
     context.progress.see(Event::BatchCommitted { table: table.name(), rows: archived.counts.archived });
     Ok(archived)
 }
 
-/// Opens a table and makes sure that all the ledger knows of it is there: nothing is added to what is damaged.
+/// Opens a table and makes sure that all the ledger knows of it is there: nothing is added to what is damaged, nor beside
+/// a batch that is not settled, whose commit would then find the table changed.
 pub fn open_ours(archive: &Store, state: &State, name: &TableName) -> Result<Table> {
     let table = Table::open(archive, name)?;
+    let open = |batch: &Batch| matches!(batch.stage, Stage::Intended | Stage::Prepared(_)) && batch.tables.contains(name);
+    if let Some((batch, _)) = state.batches.iter().find(|(_, batch)| open(batch)) {
+        return Err(Error::new(Kind::Decision, format!("opening the table {name}"), format!("batch {batch} of an earlier run is not settled"))
+            .with_hint("nothing is lost: its raw objects stay; what kept it from being settled is reported beside this"));
+    }
     let Some(known) = state.tables.get(&name.key()) else { return Ok(table) };
     let damaged = |reason: String| {
         Error::new(Kind::Damaged, format!("opening the table {name}"), reason)
@@ -198,6 +217,11 @@ pub fn abandon(
     armed: Armed,
     now: Timestamp,
 ) -> Result<()> {
+    let known = chain.state().batches.get(batch);
+    if !known.is_some_and(|known| matches!(known.stage, Stage::Intended)) {
+        // Once it is prepared it can only go forward; recovery does that.
+        return Ok(());
+    }
     chain.append_or_end(now, Body::BatchAbandoned { batch: batch.to_owned(), reason: reason.to_owned() })?;
     let stores = Stores { archive: &context.archive, sources };
     let mut errors = Vec::new();

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use object_store::path::Path;
 
 use super::destroy::{Outcome, STEP, Stores, destroy};
-use crate::archive::{Table, segment_location};
+use crate::archive::{Table, checkpoint_path, commit_path, segment_location};
 use crate::error::{Error, Kind, Result};
 use crate::gate::{ArchivedVerified, Blocked, DuplicateOf, Measured, Proof};
-use crate::ledger::{Armed, Chain, ObjectId, ProofKind, State, Subject};
+use crate::ledger::{Armed, Chain, KnownTable, ObjectId, ProofKind, State, Subject};
 use crate::plan::Clearing;
 use crate::storage::Store;
 
@@ -88,6 +89,26 @@ fn ours_alone(table: &Table, version: u64) -> Result<&Table> {
     .with_hint("raw objects of this table are kept; `holdfast verify` names the commits"))
 }
 
+/// The files that a table's snapshot is made from must be those that were written: the newest checkpoint that the ledger
+/// knows, and the commits after it.
+fn check_log(archive: &Store, state: &State, table: &KnownTable) -> Result<()> {
+    let newest = state.checkpoints.iter().filter(|one| one.table == table.name).max_by_key(|one| one.version);
+    let mut written: Vec<(Path, &String)> =
+        newest.iter().map(|one| (checkpoint_path(&table.name, one.version), &one.sha256)).collect();
+    let after = table.commits.iter().filter(|(version, _)| newest.is_none_or(|newest| **version > newest.version));
+    written.extend(after.map(|(version, sha256)| (commit_path(&table.name, *version), sha256)));
+    for (path, sha256) in written {
+        let reason = match archive.sha256(&path)? {
+            Some(found) if found == *sha256 => continue,
+            Some(_) => "its bytes are not those that were written (SHA-256)",
+            None => "it is missing",
+        };
+        return Err(Error::new(Kind::Damaged, format!("reading {}", archive.describe(&path)), reason)
+            .with_hint("nothing is cleared that stands in this table; run `holdfast verify`"));
+    }
+    Ok(())
+}
+
 /// Measures what batches wrote; each file once a run.
 #[derive(Debug, Default)]
 pub struct Measurer {
@@ -120,7 +141,9 @@ impl Measurer {
             if written.is_empty() {
                 continue;
             }
-            match Table::open(archive, &table.name).and_then(|open| ours_alone(&open, table.version)?.files()) {
+            let files = check_log(archive, state, table)
+                .and_then(|()| ours_alone(&Table::open(archive, &table.name)?, table.version)?.files());
+            match files {
                 Ok(files) => {
                     self.measured.live.insert(key.clone(), files.into_keys().collect());
                 }
@@ -142,7 +165,7 @@ impl Measurer {
         }
         for quarantined in state.quarantine.iter().filter(|quarantined| new.contains(&quarantined.batch)) {
             for path in [&quarantined.file.data, &quarantined.file.index] {
-                match archive.sha256(&object_store::path::Path::from(path.as_str())) {
+                match archive.sha256(&Path::from(path.as_str())) {
                     Ok(Some(sha256)) => {
                         self.measured.quarantine.insert(path.clone(), sha256);
                     }

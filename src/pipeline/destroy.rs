@@ -83,14 +83,15 @@ pub fn destroy(
             }
         };
         if !permits.is_empty() {
-            let done = erase(chain, stores, &step, permits, Vec::new(), now)?;
+            let done = erase(chain, stores, &step, permits, Outcome::default(), now)?;
             outcome.add(done);
         }
     }
     Ok(outcome)
 }
 
-/// Settles an intent whose outcome is missing: what is still there is gated again; what is now protected is cancelled.
+/// Settles an intent whose outcome is missing: what is still there is gated again; what is now protected is cancelled,
+/// unless it is gone already.
 pub fn settle(
     chain: &mut Chain,
     stores: &Stores<'_>,
@@ -101,30 +102,33 @@ pub fn settle(
 ) -> Result<Outcome> {
     let subjects = chain.state().open_destroys.get(step).map(|open| open.subjects.clone()).unwrap_or_default();
     let eraser = Eraser { archive: stores.archive, ledger: chain.store(), sources: stores.sources };
-    let (mut permits, mut kept) = (Vec::new(), Vec::new());
+    let (mut permits, mut outcome) = (Vec::new(), Outcome::default());
     for subject in subjects {
         let permit =
             prove(&subject, chain.state()).and_then(|proof| can_destroy(subject.clone(), &proof, chain.state(), armed));
         match permit {
             Ok(permit) => permits.push(permit),
             Err(Blocked { reason }) => {
-                eraser.put_back(&subject)?;
-                kept.push(Kept { subject, reason });
+                match eraser.keep(&subject) {
+                    Ok(true) => outcome.kept.push(Kept { subject, reason }),
+                    Ok(false) => outcome.missing += 1,
+                    Err(error) => outcome.failed.push(error),
+                }
             }
         }
     }
-    erase(chain, stores, step, permits, kept, now)
+    erase(chain, stores, step, permits, outcome, now)
 }
 
+/// Erases and appends the outcome, which begins with what was kept before.
 fn erase(
     chain: &mut Chain,
     stores: &Stores<'_>,
     step: &str,
     permits: Vec<Permit>,
-    mut kept: Vec<Kept>,
+    mut outcome: Outcome,
     now: Timestamp,
 ) -> Result<Outcome> {
-    let mut outcome = Outcome::default();
     let ledger = chain.store().clone();
     let eraser = Eraser { archive: stores.archive, ledger: &ledger, sources: stores.sources };
     for permit in permits {
@@ -132,17 +136,16 @@ fn erase(
         match eraser.erase(permit, step, chain.state()) {
             Ok(Erased::Destroyed) => outcome.destroyed += 1,
             Ok(Erased::Missing) => outcome.missing += 1,
-            Ok(Erased::Kept(reason)) => kept.push(Kept { subject, reason }),
+            Ok(Erased::Kept(reason)) => outcome.kept.push(Kept { subject, reason }),
             Err(error) => outcome.failed.push(error),
         }
     }
     if let Some(error) = outcome.failed.first() {
         // The outcome is unknown: the intent stays open and the next run settles it.
         tracing::warn!(step, failed = outcome.failed.len(), %error, "a destruction could not be finished");
-        outcome.kept.extend(kept);
         return Ok(outcome);
     }
-    let reference = if kept.is_empty() { None } else { Some(chain.attach(&kept)?) };
+    let reference = if outcome.kept.is_empty() { None } else { Some(chain.attach(&outcome.kept)?) };
     let body = Body::DestroyDone {
         step: step.to_owned(),
         destroyed: outcome.destroyed,
@@ -150,7 +153,7 @@ fn erase(
         kept: reference,
     };
     chain.append_or_end(now, body)?;
-    outcome.kept.extend(kept);
+    tracing::info!(step, destroyed = outcome.destroyed, missing = outcome.missing, kept = outcome.kept.len(), "destruction done");
     Ok(outcome)
 }
 

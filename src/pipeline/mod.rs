@@ -15,6 +15,7 @@ mod read_object;
 mod recover;
 mod retry;
 mod run;
+mod witness;
 
 pub use batch::Limits;
 pub use context::{Context, Event, Ids, Progress, Request, Source, TakeLease, Unwatched};

@@ -12,7 +12,7 @@ use super::clear::{Measurer, id_of, prove};
 use super::commit::commit_prepared;
 use super::destroy::{Outcome, Stores, destroy, settle};
 use crate::archive::{Table, quarantine_folder, table_path};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::gate::{Blocked, NeverCommitted, Proof};
 use crate::ledger::{Armed, Body, Chain, ObjectId, ProofKind, Stage, State, Subject};
 use crate::names::TableName;
@@ -44,8 +44,9 @@ pub fn recover(chain: &mut Chain, stores: &Stores<'_>, armed: Armed, keep_raw: i
         if prepared {
             match commit_prepared(stores.archive, chain, &batch, now) {
                 Ok(()) => recovered.rolled_forward.push(batch),
-                Err(error) if error.kind() == crate::Kind::Fenced => return Err(error),
-                Err(error) => recovered.errors.push(error),
+                // A table that is damaged or changed by others stops itself, not the others (I12).
+                Err(error) if matches!(error.kind(), Kind::Damaged | Kind::Decision) => recovered.errors.push(error),
+                Err(error) => return Err(error),
             }
         } else {
             let reason = "the run that began it never prepared it".to_owned();
@@ -62,7 +63,8 @@ pub fn recover(chain: &mut Chain, stores: &Stores<'_>, armed: Armed, keep_raw: i
 
 /// Destroys what belongs to nothing: uploads of abandoned batches, attachments that no entry names.
 pub fn sweep(chain: &mut Chain, stores: &Stores<'_>, armed: Armed, errors: &mut Vec<Error>, now: Timestamp) -> Result<u64> {
-    let (uploads, live) = orphan_uploads(chain.state(), stores)?;
+    let Uploads { found: uploads, live, unreadable } = orphan_uploads(chain.state(), stores)?;
+    errors.extend(unreadable);
     let mut all = destroy(chain, stores, armed, ProofKind::NeverCommitted, &uploads, now, |subject, state| match subject {
         Subject::Partial { path, batch } => {
             NeverCommitted::prove_upload(path, batch, state, &live).map(Proof::NeverCommitted)
@@ -96,7 +98,15 @@ fn settle_destructions(
         let ids: Vec<ObjectId> = open.subjects.iter().filter_map(|subject| id_of(subject).ok()).collect();
         measurer.measure(stores.archive, chain.state(), ids.iter());
         let live = match open.proof {
-            ProofKind::NeverCommitted => orphan_uploads(chain.state(), stores)?.1,
+            ProofKind::NeverCommitted => {
+                let Uploads { live, unreadable, .. } = orphan_uploads(chain.state(), stores)?;
+                if !unreadable.is_empty() {
+                    // Whether a snapshot names them is unknown: the step stays open.
+                    recovered.errors.extend(unreadable);
+                    continue;
+                }
+                live
+            }
             _ => HashSet::new(),
         };
         let outcome: Outcome = settle(chain, stores, armed, &step, now, |subject, state| match subject {
@@ -120,8 +130,17 @@ fn settle_destructions(
     Ok(())
 }
 
-/// Files whose names carry an abandoned batch, and every path of the snapshots of those tables.
-fn orphan_uploads(state: &State, stores: &Stores<'_>) -> Result<(Vec<Subject>, HashSet<String>)> {
+/// Uploads that may belong to nothing.
+struct Uploads {
+    /// Files whose names carry an abandoned batch.
+    found: Vec<Subject>,
+    /// Every path of the snapshots of those batches' tables.
+    live: HashSet<String>,
+    /// Tables that could not be looked at; none of their files is in `found`.
+    unreadable: Vec<Error>,
+}
+
+fn orphan_uploads(state: &State, stores: &Stores<'_>) -> Result<Uploads> {
     let abandoned: Vec<(&String, &Vec<TableName>)> = state
         .batches
         .iter()
@@ -129,9 +148,16 @@ fn orphan_uploads(state: &State, stores: &Stores<'_>) -> Result<(Vec<Subject>, H
         .map(|(id, batch)| (id, &batch.tables))
         .collect();
     let tables: BTreeSet<&TableName> = abandoned.iter().flat_map(|(_, tables)| tables.iter()).collect();
-    let (mut found, mut live) = (Vec::new(), HashSet::new());
+    let (mut found, mut live, mut unreadable) = (Vec::new(), HashSet::new(), Vec::new());
     for table in tables {
-        live.extend(Table::open(stores.archive, table)?.live()?);
+        match Table::open(stores.archive, table).and_then(|table| table.live()) {
+            Ok(paths) => live.extend(paths),
+            // A damaged table stops itself, not the others (I12).
+            Err(error) => {
+                unreadable.push(error);
+                continue;
+            }
+        }
         for folder in [table_path(table), quarantine_folder(table)] {
             for meta in stores.archive.list(Some(&folder))? {
                 let name = meta.location.filename().unwrap_or_default();
@@ -142,7 +168,7 @@ fn orphan_uploads(state: &State, stores: &Stores<'_>) -> Result<(Vec<Subject>, H
             }
         }
     }
-    Ok((found, live))
+    Ok(Uploads { found, live, unreadable })
 }
 
 fn orphan_attachments(chain: &Chain) -> Result<Vec<Subject>> {

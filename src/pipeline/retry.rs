@@ -8,10 +8,13 @@ use std::collections::BTreeMap;
 use super::archive::{Archived, abandon, next_batch, open_ours, prepare_and_commit, spelling, table_schema};
 use super::batch::{BatchWriter, Limits};
 use super::context::{Context, Request};
+use super::destroy::Stores;
+use super::recover::recover;
 use super::run::new_nonce;
+use super::witness::check_witnesses;
 use crate::archive::{read_bytes, read_items};
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Armed, Body, Chain, ObjectId, Purpose, Quarantined};
+use crate::ledger::{Armed, Body, Chain, ObjectId, Purpose, Quarantined, State};
 use crate::names::TableName;
 use crate::source::{Line, LineReader};
 
@@ -28,19 +31,15 @@ pub struct Retried {
 pub fn retry(context: &Context, request: &Request) -> Result<Vec<Retried>> {
     let now = request.now;
     let _lease = (context.take_lease)()?;
+    context.archive.sweep()?;
+    context.ledger.sweep()?;
     let mut chain = Chain::open(context.ledger.clone(), (context.ids)(), Box::new(new_nonce(context)))?;
     let policies = context.policies.as_ref().map_err(|error| {
         Error::new(Kind::Policy, "reading the policies", error.to_string())
             .with_hint("nothing was done; `holdfast check` shows every mistake")
     })?;
-    let mut by_table: BTreeMap<TableName, Vec<Quarantined>> = BTreeMap::new();
-    for quarantined in chain.state().quarantine.iter().filter(|quarantined| !quarantined.retried) {
-        let table = &quarantined.file.table;
-        if request.tables.is_empty() || request.tables.contains(table) {
-            by_table.entry(table.clone()).or_default().push(quarantined.clone());
-        }
-    }
-    if by_table.is_empty() {
+    check_witnesses(&context.archive, &chain)?;
+    if asked_for(chain.state(), request).is_empty() {
         return Ok(Vec::new());
     }
     let started = Body::RunStarted {
@@ -50,6 +49,14 @@ pub fn retry(context: &Context, request: &Request) -> Result<Vec<Retried>> {
         armed: Armed::default(),
     };
     chain.append_or_end(now, started)?;
+    // A retry that was killed may have been prepared: its records must not be judged twice (I2). Nothing is armed, so
+    // that what a killed run meant to destroy waits for the next one.
+    let sources = context.source_stores();
+    let stores = Stores { archive: &context.archive, sources: &sources };
+    for error in recover(&mut chain, &stores, Armed::default(), |_, _| None, now)?.errors {
+        tracing::warn!(%error, "an earlier run could not be settled; its table is left alone");
+    }
+    let by_table = asked_for(chain.state(), request);
     let mut done = Vec::new();
     for (table, files) in by_table {
         let rule = policies.rule_for(&table).ok_or_else(|| {
@@ -68,7 +75,6 @@ pub fn retry(context: &Context, request: &Request) -> Result<Vec<Retried>> {
         let archived: Archived = match written.and_then(|written| prepare_and_commit(context, &mut chain, &open, &batch, written, now)) {
             Ok(archived) => archived,
             Err(error) => {
-                // Once it is prepared it can only go forward; the next run does that.
                 if let Err(second) = abandon(context, &mut chain, &context.source_stores(), &batch, &error.to_string(), Armed::default(), now) {
                     tracing::debug!(%second, batch, "the batch could not be abandoned; the next run settles it");
                 }
@@ -86,6 +92,18 @@ pub fn retry(context: &Context, request: &Request) -> Result<Vec<Retried>> {
     chain.append_or_end(now, Body::RunEnded { exit: 0, batches: done.len() as u64, rows, cleared: 0 })?;
     chain.write_head()?;
     Ok(done)
+}
+
+/// The quarantine files that were not judged again yet, by table.
+fn asked_for(state: &State, request: &Request) -> BTreeMap<TableName, Vec<Quarantined>> {
+    let mut by_table: BTreeMap<TableName, Vec<Quarantined>> = BTreeMap::new();
+    for quarantined in state.quarantine.iter().filter(|quarantined| !quarantined.retried) {
+        let table = &quarantined.file.table;
+        if request.tables.is_empty() || request.tables.contains(table) {
+            by_table.entry(table.clone()).or_default().push(quarantined.clone());
+        }
+    }
+    by_table
 }
 
 fn read_quarantine(context: &Context, mut writer: BatchWriter<'_>, files: &[Quarantined]) -> Result<super::batch::Written> {

@@ -10,6 +10,7 @@ use super::clear::{Measurer, clear};
 use super::context::{Context, Event, Request};
 use super::destroy::{Stores, unfinished};
 use super::recover::{Recovered, recover};
+use super::witness::check_witnesses;
 use crate::archive::Table;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Armed, Body, Chain, Counts, FORMAT, State};
@@ -107,6 +108,7 @@ pub fn run(context: &Context, request: &Request, host_now: Timestamp) -> Result<
     context.archive.sweep()?;
     context.ledger.sweep()?;
     let mut chain = Chain::open(context.ledger.clone(), (context.ids)(), Box::new(new_nonce(context)))?;
+    check_witnesses(&context.archive, &chain)?;
     let mut report = RunReport { run: chain.run().to_owned(), now: Some(now), ..RunReport::default() };
     create(context, &mut chain, now)?;
     let policies = accepted_policies(context, &mut chain, now, &mut report)?;
@@ -120,6 +122,7 @@ pub fn run(context: &Context, request: &Request, host_now: Timestamp) -> Result<
             armed,
         },
     )?;
+    tracing::info!(run = chain.run(), %now, raw = armed.raw, expired = armed.expired, "run started");
     let sources = context.source_stores();
     let stores = Stores { archive: &context.archive, sources: &sources };
     let keep_raw = |table: &TableName, at: Timestamp| policies.rule_for(table)?.keep_raw.after(at);
@@ -159,6 +162,7 @@ pub fn run(context: &Context, request: &Request, host_now: Timestamp) -> Result<
     }
     checkpoint(context, &mut chain, now, &mut report)?;
     end(&mut chain, now, &report)?;
+    tracing::info!(run = chain.run(), exit = report.exit_code(), cleared = report.cleared, "run ended");
     Ok(report)
 }
 

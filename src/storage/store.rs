@@ -120,6 +120,13 @@ impl Store {
             .map_err(|source| self.failed("listing", prefix.unwrap_or(&Path::default()), source))
     }
 
+    /// The folders directly below `prefix`.
+    pub fn folders(&self, prefix: Option<&Path>) -> Result<Vec<Path>> {
+        self.wait(self.inner.list_with_delimiter(prefix))
+            .map(|listed| listed.common_prefixes)
+            .map_err(|source| self.failed("listing", prefix.unwrap_or(&Path::default()), source))
+    }
+
     /// Writes the object and, where it errs, looks at the key: stores retry, and may answer `AlreadyExists` to their own
     /// success (DESIGN §7). `Ok(true)`: these bytes are there now; `Ok(false)`: `Create` found other bytes.
     pub fn put(&self, path: &Path, bytes: impl Into<Bytes>, mode: Put) -> Result<bool> {

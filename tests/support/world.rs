@@ -1,0 +1,348 @@
+//! A whole Holdfast on temporary folders: archive, ledger and one source, and what can be seen of them afterwards.
+//!
+//! A [`World`] can be forked: the copy's files are hard links, so that raw objects keep inode and time and thereby their
+//! etag. That holds as long as nobody writes into a file in place; [`World::write`] and the durable store never do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use holdfast::archive::{read_bytes, read_items};
+use holdfast::ledger::{Armed, Chain, Counts, Lease, Stage};
+use holdfast::pipeline::{Context, Request, RunReport, Source, Unwatched, retry, run};
+use holdfast::policy::{PolicyFile, PolicySet};
+use holdfast::restore::{RecordSink, RestoreRequest, restore};
+use holdfast::source::{Layout, original_of_aside};
+use holdfast::storage::{DiskObserver, DurableLocal, Store};
+use holdfast::verify::{Verification, verify};
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+use object_store::ObjectStore;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use url::Url;
+
+use crate::faults::Faults;
+
+/// The source's name.
+pub const SOURCE: &str = "collector";
+
+/// One archive with its ledger and source.
+#[derive(Debug)]
+pub struct World {
+    folder: TempDir,
+    policy: String,
+    /// Runners so far: each gets ids of its own.
+    runners: AtomicU64,
+}
+
+/// A lease that anybody gets at any time: the test decides who runs.
+#[derive(Debug)]
+struct FreeLease;
+
+impl Lease for FreeLease {
+    fn is_held(&self) -> bool {
+        true
+    }
+}
+
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| Runtime::new().unwrap_or_else(|error| panic!("no runtime: {error}")))
+}
+
+/// Thousands of small runs: in memory where there is such a folder. What reaches a disk, and when, is `record`'s to see.
+fn temporary_folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let made = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() };
+    made.unwrap_or_else(|error| panic!("no temporary folder: {error}"))
+}
+
+impl World {
+    /// An empty world under one policy file.
+    pub fn new(policy: &str) -> Self {
+        let world = World { folder: temporary_folder(), policy: policy.to_owned(), runners: AtomicU64::new(0) };
+        for name in ["archive", "ledger", SOURCE] {
+            fs::create_dir(world.path(name)).unwrap();
+        }
+        world
+    }
+
+    /// The same world once more.
+    pub fn fork(&self) -> Self {
+        let copy = World {
+            folder: temporary_folder(),
+            policy: self.policy.clone(),
+            runners: AtomicU64::new(self.runners.load(Ordering::Relaxed)),
+        };
+        link_all(self.folder.path(), copy.folder.path());
+        copy
+    }
+
+    /// A path below the world's folder: `archive/…`, `ledger/…`, `collector/…`.
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.folder.path().join(relative)
+    }
+
+    /// Gives a file these bytes. An old file of that name is replaced, not written into: forks share it.
+    pub fn write(&self, relative: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.path(relative);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        if path.exists() {
+            fs::remove_file(&path).unwrap();
+        }
+        fs::write(path, bytes).unwrap();
+    }
+
+    pub fn read(&self, relative: &str) -> Vec<u8> {
+        fs::read(self.path(relative)).unwrap_or_else(|error| panic!("{relative}: {error}"))
+    }
+
+    /// All files below a folder, relative to it, with their bytes.
+    pub fn files(&self, relative: &str) -> BTreeMap<String, Vec<u8>> {
+        let root = self.path(relative);
+        let mut found = BTreeMap::new();
+        walk(&root, &mut |path| {
+            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            found.insert(name, fs::read(path).unwrap());
+        });
+        found
+    }
+
+    /// One store, as the command line would open it.
+    pub fn store(&self, name: &str, faults: Option<&Arc<Faults>>, observer: Option<DiskObserver>) -> Store {
+        let folder = self.path(name);
+        let local = DurableLocal::open(&folder, observer).unwrap();
+        let (sweeper, mut inner): (_, Arc<dyn ObjectStore>) = (local.clone(), Arc::new(local));
+        if let Some(faults) = faults {
+            inner = faults.wrap(name, inner);
+        }
+        let url = Url::from_directory_path(&folder).unwrap();
+        Store::new(url, inner, runtime().handle().clone()).with_sweep(move || sweeper.sweep_staging())
+    }
+
+    /// A runner of its own: armed for raw objects, with ids that no other runner has.
+    pub fn context(&self, faults: Option<&Arc<Faults>>, observer: Option<DiskObserver>) -> Context {
+        let runner = self.runners.fetch_add(1, Ordering::Relaxed);
+        let count = AtomicU64::new(0);
+        let policy = PolicyFile { name: "policy.toml".into(), text: self.policy.clone() };
+        Context {
+            archive: self.store("archive", faults, observer.clone()),
+            ledger: self.store("ledger", faults, observer.clone()),
+            sources: vec![Source {
+                name: SOURCE.into(),
+                workspace: "main".into(),
+                settle: SignedDuration::ZERO,
+                layout: Layout::parse("{table}/{year}/{month}/{day}/*").unwrap(),
+                store: Ok(self.store(SOURCE, faults, observer)),
+            }],
+            policies: Ok(PolicySet::from_files(vec![policy]).unwrap_or_else(|mistakes| panic!("{mistakes:?}"))),
+            armed: Armed { raw: true, expired: false },
+            simulation: false,
+            memory: 64 << 20,
+            threads: 1,
+            take_lease: Box::new(|| Ok(Box::new(FreeLease))),
+            ids: Box::new(move || format!("r{runner}i{}", count.fetch_add(1, Ordering::Relaxed))),
+            host: "test".into(),
+            progress: Box::new(Unwatched),
+        }
+    }
+
+    /// Runs with nothing going wrong.
+    pub fn run(&self, now: &str) -> holdfast::Result<RunReport> {
+        run_at(&self.context(None, None), now)
+    }
+
+    /// Judges the quarantine again, with nothing going wrong.
+    pub fn retry(&self, now: &str) -> holdfast::Result<()> {
+        retry_at(&self.context(None, None), now)
+    }
+
+    /// The ledger as it can be read now.
+    pub fn chain(&self) -> holdfast::Result<Chain> {
+        Chain::open(self.store("ledger", None, None), "test", Box::new(String::new))
+    }
+
+    pub fn verify(&self) -> holdfast::Result<Verification> {
+        let sources = BTreeMap::from([(SOURCE.to_owned(), self.store(SOURCE, None, None))]);
+        verify(&self.store("archive", None, None), &self.store("ledger", None, None), &sources, 1)
+    }
+
+    /// Everything that a crash must not change.
+    pub fn seen(&self) -> Seen {
+        let (chain, archive) = (self.chain().unwrap(), self.store("archive", None, None));
+        let state = chain.state();
+        let mut seen = Seen { raw: self.files(SOURCE), ..Seen::default() };
+        for known in state.tables.values() {
+            let mut sink = Records::default();
+            let request = RestoreRequest { table: known.name.clone(), from: None, to: None };
+            let manifest = restore(&archive, state, &request, &mut sink).unwrap();
+            assert!(manifest.unseen.damaged.is_empty(), "{:?}", manifest.unseen.damaged);
+            assert!(
+                manifest.segments.iter().all(|segment| segment.path.contains("/part=main/")),
+                "records are told apart by day only, so there must be no second part"
+            );
+            for (day, mut records) in sink.days {
+                records.sort();
+                seen.records.insert((known.name.to_string(), day, "main".into()), records);
+            }
+        }
+        for quarantined in state.quarantine.iter().filter(|quarantined| !quarantined.retried) {
+            for item in read_items(&archive, quarantined).unwrap() {
+                let bytes = read_bytes(&archive, quarantined, &item).unwrap().to_vec();
+                seen.quarantine.push((quarantined.file.table.to_string(), item.path, item.offset, item.reason, bytes));
+            }
+        }
+        seen.quarantine.sort();
+        // An object that a killed run left aside may be known under that name too.
+        for (id, known) in state.objects.iter().filter(|(id, _)| original_of_aside(&id.path).is_none()) {
+            let outcome = &known.outcome;
+            seen.objects.insert(id.to_string(), (outcome.sha256.clone(), known.counts.decoded, known.cleared));
+            seen.contents.entry((outcome.table.to_string(), outcome.sha256.clone())).or_default().add(&known.counts);
+        }
+        for batch in state.batches.values() {
+            if let Stage::Committed { rows, .. } = batch.stage {
+                *seen.rows.entry(batch.tables[0].to_string()).or_default() += rows;
+            }
+        }
+        seen
+    }
+
+    /// What is not in order: open intents, files that nothing names, findings of `verify`. Empty is well.
+    pub fn loose_ends(&self) -> Vec<String> {
+        let chain = self.chain().unwrap();
+        let state = chain.state();
+        let mut ends = Vec::new();
+        for (id, batch) in &state.batches {
+            if matches!(batch.stage, Stage::Intended | Stage::Prepared(_)) {
+                ends.push(format!("batch {id} is open"));
+            }
+        }
+        ends.extend(state.open_destroys.keys().map(|step| format!("destruction {step} is open")));
+        let mut named = BTreeSet::new();
+        for known in state.tables.values() {
+            let folder = format!("tables/{}", known.name);
+            named.extend(known.segments.keys().map(|path| format!("{folder}/{path}")));
+            named.extend(known.commits.keys().map(|version| format!("{folder}/_delta_log/{version:020}.json")));
+            for checkpoint in state.checkpoints.iter().filter(|checkpoint| checkpoint.table == known.name) {
+                named.insert(format!("{folder}/_delta_log/{:020}.checkpoint.parquet", checkpoint.version));
+                // Only a hint for readers: it may not have been written any more.
+                let hint = format!("{folder}/_delta_log/_last_checkpoint");
+                named.extend(self.path("archive").join(&hint).exists().then_some(hint));
+            }
+        }
+        named.extend(state.quarantine.iter().flat_map(|kept| [kept.file.data.clone(), kept.file.index.clone()]));
+        unnamed("archive", &self.files("archive"), &named, &mut ends);
+        let mut named = BTreeSet::from(["head.json".to_owned()]);
+        named.extend((0..state.next_seq()).map(|seq| format!("{seq:012}.json")));
+        named.extend(state.attachments.iter().map(|sha256| format!("attachments/{sha256}")));
+        unnamed("ledger", &self.files("ledger"), &named, &mut ends);
+        let verified = self.verify().unwrap();
+        for finding in verified.damage.iter().chain(&verified.foreign).chain(&verified.notes) {
+            ends.push(format!("verify: {}: {}", finding.what, finding.why));
+        }
+        if verified.witnessed != state.head().map(|head| head.seq) {
+            ends.push(format!("head.json is behind: {:?}", verified.witnessed));
+        }
+        ends
+    }
+}
+
+/// Runs at `now`, on a host whose clock says the same.
+pub fn run_at(context: &Context, now: &str) -> holdfast::Result<RunReport> {
+    let now: Timestamp = now.parse().unwrap();
+    run(context, &Request { now, tables: Vec::new() }, now)
+}
+
+/// Judges the quarantine again.
+pub fn retry_at(context: &Context, now: &str) -> holdfast::Result<()> {
+    retry(context, &Request { now: now.parse().unwrap(), tables: Vec::new() }).map(drop)
+}
+
+/// What a crash must not change.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// By table, day and part.
+    pub records: BTreeMap<(String, Date, String), Vec<Vec<u8>>>,
+    /// Live raw objects with their bytes.
+    pub raw: BTreeMap<String, Vec<u8>>,
+    /// What was not judged again: (table, raw object, offset, reason, bytes).
+    pub quarantine: Vec<(String, String, u64, String, Vec<u8>)>,
+    /// What the ledger says of each raw object: SHA-256, records decoded, whether it is cleared.
+    pub objects: BTreeMap<String, (String, u64, bool)>,
+    /// What became of the records of all objects with the same bytes, by table and SHA-256. (Which of twins counts as the
+    /// duplicate depends on which could be read first.)
+    pub contents: BTreeMap<(String, String), Counts>,
+    /// Rows that batches were committed with, by table.
+    pub rows: BTreeMap<String, u64>,
+}
+
+impl Seen {
+    /// Where two worlds differ, in words. Empty: nowhere.
+    pub fn differences(&self, other: &Seen) -> Vec<String> {
+        let mut found = Vec::new();
+        differ("records", &self.records, &other.records, &mut found);
+        differ("raw", &self.raw, &other.raw, &mut found);
+        differ("object", &self.objects, &other.objects, &mut found);
+        differ("content", &self.contents, &other.contents, &mut found);
+        differ("rows", &self.rows, &other.rows, &mut found);
+        if self.quarantine != other.quarantine {
+            found.push(format!("quarantine: {:?} instead of {:?}", other.quarantine, self.quarantine));
+        }
+        found
+    }
+}
+
+fn differ<K, V>(what: &str, expected: &BTreeMap<K, V>, there: &BTreeMap<K, V>, found: &mut Vec<String>)
+where
+    K: Ord + std::fmt::Debug,
+    V: PartialEq + std::fmt::Debug,
+{
+    for key in expected.keys().chain(there.keys()).collect::<BTreeSet<_>>() {
+        let (one, other) = (expected.get(key), there.get(key));
+        if one != other {
+            found.push(format!("{what} {key:?}: {other:?} instead of {one:?}"));
+        }
+    }
+}
+
+fn unnamed(store: &str, files: &BTreeMap<String, Vec<u8>>, named: &BTreeSet<String>, ends: &mut Vec<String>) {
+    ends.extend(files.keys().filter(|path| !named.contains(*path)).map(|path| format!("{store}/{path} is unnamed")));
+    ends.extend(
+        named.iter().filter(|path| !files.contains_key(*path)).map(|path| format!("{store}/{path} is missing")),
+    );
+}
+
+#[derive(Default)]
+struct Records {
+    days: BTreeMap<Date, Vec<Vec<u8>>>,
+}
+
+impl RecordSink for Records {
+    fn record(&mut self, day: Date, record: &[u8]) -> holdfast::Result<()> {
+        self.days.entry(day).or_default().push(record.to_vec());
+        Ok(())
+    }
+}
+
+fn walk(folder: &Path, see: &mut impl FnMut(&Path)) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { walk(&path, see) } else { see(&path) }
+    }
+}
+
+fn link_all(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let copy = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            fs::create_dir(&copy).unwrap();
+            link_all(&path, &copy);
+        } else {
+            fs::hard_link(&path, &copy).unwrap();
+        }
+    }
+}
