@@ -14,5 +14,6 @@ mod crash;
 mod house;
 mod lossless;
 mod policy;
+mod quarantine;
 mod real_logs;
 mod sources;
