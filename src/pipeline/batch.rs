@@ -157,7 +157,10 @@ impl<'a> BatchWriter<'a> {
             };
             self.context.progress.see(Event::Read { bytes: object.size - inspected.from });
             if outcome.duplicate_of.is_none() {
-                contents.insert(inspected.sha256.clone(), (id, outcome.counts));
+                let earlier = outcome.continues.as_ref().and_then(|continued| state.objects.get(continued));
+                let mut counts = earlier.map(|known| known.counts).unwrap_or_default();
+                counts.add(&outcome.counts);
+                contents.insert(inspected.sha256.clone(), (id, counts));
             }
             outcomes.push(outcome);
         }
@@ -189,7 +192,9 @@ impl<'a> BatchWriter<'a> {
         let source = self.buffer.source(&id.to_string());
         let mut lines = lines(store, planned, inspected, self.limits.record)
             .map_err(|error| Stopped::Object(id.clone(), error))?;
-        let mut resume = object.size;
+        // An object that was only touched goes on from where it did.
+        let untouched = planned.known.as_ref().filter(|_| inspected.from == object.size);
+        let mut resume = untouched.map_or(object.size, |known| known.resume);
         while let Some(line) = lines.next().map_err(stopped)? {
             match line {
                 Line::Record { bytes, start, terminated } => {

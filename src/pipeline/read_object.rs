@@ -32,7 +32,9 @@ pub fn inspect(store: &Store, planned: &Planned, max_record: usize) -> Result<In
     let resumed = match &planned.known {
         Some(known) => {
             let sha256 = parse_sha256(&known.sha256)?;
-            let offset = if encoding == Encoding::Plain { known.resume } else { known.size };
+            // Behind its last whole line, if there is more than was read; what was only touched has nothing new.
+            let grew = encoding == Encoding::Plain && object.size > known.size;
+            let offset = if grew { known.resume } else { known.size };
             ObjectReader::resume(store, object, offset, known.size, &sha256)?.map(|reader| (reader, offset))
         }
         None => None,
@@ -53,6 +55,11 @@ pub fn inspect(store: &Store, planned: &Planned, max_record: usize) -> Result<In
         match unpack(reader, max_record) {
             Ok(sha256) => (None, sha256),
             Err(error) if ReadFailure::of(&error).is_some() => return Err(unread(&object.path, error)),
+            // What was read before is archived: kept whole and read anew some day, it would be there twice (I2).
+            Err(error) if from > 0 => {
+                let reason = format!("what was appended to it cannot be unpacked: {error}");
+                return Err(unread(&object.path, io::Error::new(error.kind(), reason)));
+            }
             Err(error) => {
                 let mut whole = ObjectReader::open(store, object)?;
                 io::copy(&mut whole, &mut io::sink()).map_err(|error| unread(&object.path, error))?;
@@ -60,7 +67,6 @@ pub fn inspect(store: &Store, planned: &Planned, max_record: usize) -> Result<In
             }
         }
     };
-    let from = if unreadable.is_some() { 0 } else { from };
     Ok(Inspected { sha256: hex::encode(sha256), from, encoding, unreadable })
 }
 

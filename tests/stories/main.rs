@@ -3,10 +3,19 @@
 
 #[path = "../support/faults.rs"]
 mod faults;
+#[path = "../support/site.rs"]
+mod site;
+#[path = "../support/mod.rs"]
+mod support;
 #[path = "../support/world.rs"]
 mod world;
 
 mod crash;
+mod damage;
 mod docs;
 mod house;
+mod lossless;
 mod policy;
+mod quarantine;
+mod real_logs;
+mod sources;
