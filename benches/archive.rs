@@ -3,7 +3,12 @@
 //!
 //! `cargo bench --bench archive -- [MEGABYTES] [plain|gzip|zstd]`, 1000 plain by default.
 
-#![expect(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods, reason = "a benchmark prints and reads the clock")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a benchmark prints and reads the clock"
+)]
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
@@ -39,7 +44,8 @@ fn main() {
     let program = Path::new(env!("CARGO_BIN_EXE_holdfast"));
     let before = children_cpu();
     let started = Instant::now();
-    let mut child = Command::new(program).arg("--config").arg(folder.path().join("holdfast.toml")).arg("run").spawn().unwrap();
+    let mut child =
+        Command::new(program).arg("--config").arg(folder.path().join("holdfast.toml")).arg("run").spawn().unwrap();
     let mut peak_kb = 0;
     let status = loop {
         peak_kb = peak_kb.max(peak_of(child.id()));

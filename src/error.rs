@@ -61,8 +61,18 @@ impl Error {
     }
 
     /// An error with another error as its reason.
-    pub fn from_source(kind: Kind, attempted: impl Into<String>, source: impl StdError + Send + Sync + 'static) -> Self {
-        Error { kind, attempted: attempted.into(), reason: source.to_string(), hint: None, source: Some(Box::new(source)) }
+    pub fn from_source(
+        kind: Kind,
+        attempted: impl Into<String>,
+        source: impl StdError + Send + Sync + 'static,
+    ) -> Self {
+        Error {
+            kind,
+            attempted: attempted.into(),
+            reason: source.to_string(),
+            hint: None,
+            source: Some(Box::new(source)),
+        }
     }
 
     /// What to do about it, as a sentence for a person.

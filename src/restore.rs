@@ -86,11 +86,20 @@ pub struct Unseen {
 }
 
 /// Restores what is asked for into `sink`.
-pub fn restore(archive: &Store, state: &State, request: &RestoreRequest, sink: &mut dyn RecordSink) -> Result<Manifest> {
+pub fn restore(
+    archive: &Store,
+    state: &State,
+    request: &RestoreRequest,
+    sink: &mut dyn RecordSink,
+) -> Result<Manifest> {
     let known = state.tables.get(&request.table.key()).ok_or_else(|| no_such_table(state, &request.table))?;
     let table = Table::open(archive, &known.name)?;
     let delta = table.schema()?.ok_or_else(|| {
-        Error::new(Kind::Damaged, format!("opening the table {}", known.name), "the ledger knows it, but it is not there")
+        Error::new(
+            Kind::Damaged,
+            format!("opening the table {}", known.name),
+            "the ledger knows it, but it is not there",
+        )
     })?;
     let schema = TableSchema::from_delta(catalogue::find(&known.name.table), &delta)?;
     let live = table.files()?;
@@ -156,7 +165,11 @@ fn restore_segment(
             line.clear();
             printer.print(&batch, row, &mut line)?;
             members(&line, &mut found).map_err(|malformed| {
-                Error::new(Kind::Damaged, format!("restoring {}", segment.path), format!("a row prints no record: {malformed}"))
+                Error::new(
+                    Kind::Damaged,
+                    format!("restoring {}", segment.path),
+                    format!("a row prints no record: {malformed}"),
+                )
             })?;
             digest.add(record_digest(&line, &found));
             sink.record(segment.day, &line)?;
@@ -177,16 +190,19 @@ fn no_such_table(state: &State, name: &TableName) -> Error {
 
 fn may_hold(segment: &Segment, request: &RestoreRequest) -> bool {
     let (first, last) = bounds(segment);
-    request.from.is_none_or(|from| last >= from.as_microsecond()) && request.to.is_none_or(|to| first < to.as_microsecond())
+    request.from.is_none_or(|from| last >= from.as_microsecond())
+        && request.to.is_none_or(|to| first < to.as_microsecond())
 }
 
 fn covers(segment: &Segment, request: &RestoreRequest) -> bool {
     let (first, last) = bounds(segment);
-    request.from.is_none_or(|from| first >= from.as_microsecond()) && request.to.is_none_or(|to| last < to.as_microsecond())
+    request.from.is_none_or(|from| first >= from.as_microsecond())
+        && request.to.is_none_or(|to| last < to.as_microsecond())
 }
 
 fn within(micros: i64, request: &RestoreRequest) -> bool {
-    request.from.is_none_or(|from| micros >= from.as_microsecond()) && request.to.is_none_or(|to| micros < to.as_microsecond())
+    request.from.is_none_or(|from| micros >= from.as_microsecond())
+        && request.to.is_none_or(|to| micros < to.as_microsecond())
 }
 
 /// First and last microsecond of a segment; its whole day where the table has no time of its own.

@@ -13,7 +13,8 @@ use crate::archive::schema::TableSchema;
 use crate::archive::{Table, catalogue, checkpoint_path, commit_path, segment_location, table_path, witness_of};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{
-    Chain, Head, KnownTable, Stage, State, ZEROS, attachment_path, entry_path, list_entries, parse_entry, read_head, sha256_hex,
+    Chain, Head, KnownTable, Stage, State, ZEROS, attachment_path, entry_path, list_entries, parse_entry, read_head,
+    sha256_hex,
 };
 use crate::pipeline::check_witnesses;
 use crate::pipeline::read_back::read_back;
@@ -77,7 +78,8 @@ const HEAD_MEANING: &str = "the newest entries are witnessed by Delta commits on
     copy or, if nothing else is damaged, removed";
 const SEGMENT_MEANING: &str = "the rows of this segment cannot be trusted; raw objects it was made from are not cleared. Put the \
     file back from a copy, or archive the raw objects again if they are still there";
-const TABLE_MEANING: &str = "nothing is added to, cleared from or destroyed in this table; put the file back from a copy";
+const TABLE_MEANING: &str =
+    "nothing is added to, cleared from or destroyed in this table; put the file back from a copy";
 
 /// Verifies the ledger alone: chain, attachments, `head.json`.
 pub fn verify_ledger(ledger: &Store) -> Result<Verification> {
@@ -87,7 +89,12 @@ pub fn verify_ledger(ledger: &Store) -> Result<Verification> {
 }
 
 /// Verifies everything. `sources` are the stores that could be opened, by name.
-pub fn verify(archive: &Store, ledger: &Store, sources: &BTreeMap<String, Store>, threads: usize) -> Result<Verification> {
+pub fn verify(
+    archive: &Store,
+    ledger: &Store,
+    sources: &BTreeMap<String, Store>,
+    threads: usize,
+) -> Result<Verification> {
     let mut found = verify_ledger(ledger)?;
     let chain = match Chain::open(ledger.clone(), "verify", Box::new(String::new)) {
         Ok(chain) => chain,
@@ -175,7 +182,11 @@ fn check_head(ledger: &Store, head: Option<&Head>, found: &mut Verification) -> 
         }
         Err(error) => return Err(error),
         Ok(None) if head.is_some() => {
-            found.damaged(what, "it is missing", "the newest entries are witnessed by Delta commits only; the next run writes it anew");
+            found.damaged(
+                what,
+                "it is missing",
+                "the newest entries are witnessed by Delta commits only; the next run writes it anew",
+            );
         }
         Ok(None) => {}
         Ok(Some(witness)) => compare_witness(&witness, head, ledger, "head.json", found)?,
@@ -183,7 +194,13 @@ fn check_head(ledger: &Store, head: Option<&Head>, found: &mut Verification) -> 
     Ok(())
 }
 
-fn compare_witness(witness: &Head, head: Option<&Head>, ledger: &Store, whose: &str, found: &mut Verification) -> Result<()> {
+fn compare_witness(
+    witness: &Head,
+    head: Option<&Head>,
+    ledger: &Store,
+    whose: &str,
+    found: &mut Verification,
+) -> Result<()> {
     let last = head.map_or_else(|| "is empty".to_owned(), |head| format!("ends at entry {}", head.seq));
     match ledger.get(&entry_path(witness.seq))? {
         None => found.damaged(
@@ -240,7 +257,11 @@ fn check_table(
     let table = match Table::open(archive, name) {
         Ok(table) => table,
         Err(error) => {
-            found.damaged(format!("the table {name}"), format!("it cannot be opened: {}", error.reason()), TABLE_MEANING);
+            found.damaged(
+                format!("the table {name}"),
+                format!("it cannot be opened: {}", error.reason()),
+                TABLE_MEANING,
+            );
             return check_segments(archive, known, None, threads, found);
         }
     };
@@ -279,7 +300,11 @@ fn check_last_checkpoint(archive: &Store, known: &KnownTable, found: &mut Verifi
     };
     if !there {
         let what = format!("_last_checkpoint of {}", known.name);
-        found.damaged(what, "it names no checkpoint that is there", "readers start from the first commit or fail; the next checkpoint mends it");
+        found.damaged(
+            what,
+            "it names no checkpoint that is there",
+            "readers start from the first commit or fail; the next checkpoint mends it",
+        );
     }
     Ok(())
 }
@@ -299,7 +324,13 @@ fn note_foreign(archive: &Store, table: &Table, known: &KnownTable, found: &mut 
     Ok(())
 }
 
-fn check_segments(archive: &Store, known: &KnownTable, schema: Option<&TableSchema>, threads: usize, found: &mut Verification) -> Result<()> {
+fn check_segments(
+    archive: &Store,
+    known: &KnownTable,
+    schema: Option<&TableSchema>,
+    threads: usize,
+    found: &mut Verification,
+) -> Result<()> {
     for (segment, _) in known.segments.values() {
         let what = format!("segment {} of {}", segment.path, known.name);
         let path = segment_location(&known.name, &segment.path);
@@ -317,7 +348,9 @@ fn check_segments(archive: &Store, known: &KnownTable, schema: Option<&TableSche
                         found.bytes += segment.bytes;
                     }
                     Ok(_) => found.damaged(what, "its rows do not give the digest that was recorded", SEGMENT_MEANING),
-                    Err(error) => found.damaged(what, format!("its rows cannot be read: {}", error.reason()), SEGMENT_MEANING),
+                    Err(error) => {
+                        found.damaged(what, format!("its rows cannot be read: {}", error.reason()), SEGMENT_MEANING)
+                    }
                 }
             }
         }
@@ -336,7 +369,11 @@ fn check_quarantine(archive: &Store, state: &State, found: &mut Verification) ->
                 None => "it is missing",
             };
             whole = false;
-            found.damaged(format!("quarantine file {path}"), why, "quarantined records are lost or changed; their raw objects are not cleared");
+            found.damaged(
+                format!("quarantine file {path}"),
+                why,
+                "quarantined records are lost or changed; their raw objects are not cleared",
+            );
         }
         if whole {
             found.quarantined += file.records;
@@ -396,13 +433,16 @@ fn note_open_work(archive: &Store, state: &State, found: &mut Verification) -> R
     for known in state.tables.values() {
         let folder = table_path(&known.name);
         for meta in archive.list(Some(&folder))? {
-            let relative = meta.location.as_ref().strip_prefix(folder.as_ref()).unwrap_or_default().trim_start_matches('/');
+            let relative =
+                meta.location.as_ref().strip_prefix(folder.as_ref()).unwrap_or_default().trim_start_matches('/');
             let of_open_batch = open.iter().any(|batch| relative.contains(batch.as_str()));
             if !relative.starts_with("_delta_log/") && !known.segments.contains_key(relative) && !of_open_batch {
                 found.notes.push(Finding {
                     what: format!("{}", meta.location),
                     why: "it belongs to nothing".into(),
-                    meaning: "an upload that was never committed, or a stranger's file; an armed run removes what is ours".into(),
+                    meaning:
+                        "an upload that was never committed, or a stranger's file; an armed run removes what is ours"
+                            .into(),
                 });
             }
         }

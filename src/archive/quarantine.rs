@@ -10,7 +10,7 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Quarantined, QuarantineFile, sha256_hex};
+use crate::ledger::{QuarantineFile, Quarantined, sha256_hex};
 use crate::names::TableName;
 use crate::storage::{Store, Upload};
 
@@ -95,8 +95,8 @@ impl QuarantineWriter {
         let failed = self.failed();
         let Some(open) = self.open.as_deref_mut() else { return Ok(()) };
         let Some(item) = open.item.take() else { return Ok(()) };
-        let mut line =
-            serde_json::to_vec(&item).map_err(|source| Error::from_source(Kind::Internal, "writing the quarantine", source))?;
+        let mut line = serde_json::to_vec(&item)
+            .map_err(|source| Error::from_source(Kind::Internal, "writing the quarantine", source))?;
         line.push(b'\n');
         open.index.write_all(&line).map_err(failed)?;
         open.records += 1;
@@ -172,6 +172,10 @@ pub fn read_bytes(archive: &Store, quarantined: &Quarantined, item: &QuarantineI
         return Ok(bytes::Bytes::new());
     }
     archive.get_range(&path, range, None)?.ok_or_else(|| {
-        Error::new(Kind::Damaged, format!("reading {}", archive.describe(&path)), "it is missing, while the ledger names it")
+        Error::new(
+            Kind::Damaged,
+            format!("reading {}", archive.describe(&path)),
+            "it is missing, while the ledger names it",
+        )
     })
 }

@@ -38,7 +38,7 @@ pub fn segment_location(table: &TableName, path: &str) -> Path {
 
 /// The path of a segment, relative to its table: it carries the batch, so that what was never committed can be told.
 pub fn segment_path(day: jiff::civil::Date, part: &str, batch: &str, number: usize) -> String {
-    format!("day={day}/part={part}/{batch}-{number:05}.parquet")
+    format!("_hf_day={day}/_hf_part={part}/{batch}-{number:05}.parquet")
 }
 
 /// A table as its newest snapshot shows it; `None` inside: there is no such table yet.
@@ -96,13 +96,25 @@ impl Table {
     }
 
     /// Commits a prepared batch on top of this snapshot and looks at what is there now.
-    pub fn commit(&self, detail: &TableDetail, batch: &str, seq: u64, archive_id: &str, witness: &Head, now: Timestamp) -> Result<CommittedTable> {
+    pub fn commit(
+        &self,
+        detail: &TableDetail,
+        batch: &str,
+        seq: u64,
+        archive_id: &str,
+        witness: &Head,
+        now: Timestamp,
+    ) -> Result<CommittedTable> {
         let version = self.version().map_or(0, |version| version + 1);
         let answer = self.try_commit(detail, batch, seq, archive_id, witness, now);
         match self.committed(batch, version)? {
             Some(committed) => Ok(committed),
             None => Err(answer.err().unwrap_or_else(|| {
-                Error::new(Kind::Store, format!("committing to {}", self.name), "the store took the commit, but it is not there")
+                Error::new(
+                    Kind::Store,
+                    format!("committing to {}", self.name),
+                    "the store took the commit, but it is not there",
+                )
             })),
         }
     }
@@ -123,12 +135,24 @@ impl Table {
             .map_err(|error| self.failed("writing a checkpoint of", error))?;
         let path = checkpoint_path(&self.name, version);
         let bytes = self.archive.get(&path)?.ok_or_else(|| {
-            Error::new(Kind::Store, format!("reading {}", self.archive.describe(&path)), "it was just written, but is not there")
+            Error::new(
+                Kind::Store,
+                format!("reading {}", self.archive.describe(&path)),
+                "it was just written, but is not there",
+            )
         })?;
         Ok(Some((version, sha256_hex(&bytes))))
     }
 
-    fn try_commit(&self, detail: &TableDetail, batch: &str, seq: u64, archive_id: &str, witness: &Head, now: Timestamp) -> Result<()> {
+    fn try_commit(
+        &self,
+        detail: &TableDetail,
+        batch: &str,
+        seq: u64,
+        archive_id: &str,
+        witness: &Head,
+        now: Timestamp,
+    ) -> Result<()> {
         let failed = |error: DeltaTableError| self.failed("committing to", error);
         let app_id = format!("holdfast/{archive_id}");
         let seq = i64::try_from(seq).unwrap_or(i64::MAX);
@@ -146,20 +170,25 @@ impl Table {
         }
         let mut actions = Vec::with_capacity(detail.adds.len() + detail.removes.len() + 2);
         if let Some(schema) = &detail.schema {
-            let schema: StructType = serde_json::from_str(schema)
-                .map_err(|source| Error::from_source(Kind::Internal, format!("reading the new schema of {}", self.name), source))?;
+            let schema: StructType = serde_json::from_str(schema).map_err(|source| {
+                Error::from_source(Kind::Internal, format!("reading the new schema of {}", self.name), source)
+            })?;
             match snapshot {
                 None => {
                     actions.push(Action::Protocol(protocol()?));
                     actions.push(Action::Metadata(self.new_metadata(&schema, archive_id, now)?));
                 }
                 Some(snapshot) => {
-                    actions.push(Action::Metadata(snapshot.metadata().clone().with_schema(&schema).map_err(|error| failed(error.into()))?));
+                    actions.push(Action::Metadata(
+                        snapshot.metadata().clone().with_schema(&schema).map_err(|error| failed(error.into()))?,
+                    ));
                 }
             }
         }
         actions.extend(detail.removes.iter().map(|path| Action::Remove(remove(path, now))));
-        actions.extend(detail.adds.iter().map(|segment| Action::Add(add(segment, self.time_column(snapshot, detail), now))));
+        actions.extend(
+            detail.adds.iter().map(|segment| Action::Add(add(segment, self.time_column(snapshot, detail), now))),
+        );
         let properties = CommitProperties::default()
             .with_max_retries(0)
             .with_create_checkpoint(false)
@@ -181,9 +210,16 @@ impl Table {
     }
 
     /// The time column's name, which the schema marks.
-    fn time_column(&self, snapshot: Option<&deltalake_core::table::state::DeltaTableState>, detail: &TableDetail) -> Option<String> {
+    fn time_column(
+        &self,
+        snapshot: Option<&deltalake_core::table::state::DeltaTableState>,
+        detail: &TableDetail,
+    ) -> Option<String> {
         let named = |schema: &StructType| {
-            schema.fields().find(|field| field.metadata().contains_key("holdfast.time")).map(|field| field.name().clone())
+            schema
+                .fields()
+                .find(|field| field.metadata().contains_key("holdfast.time"))
+                .map(|field| field.name().clone())
         };
         match &detail.schema {
             Some(schema) => serde_json::from_str::<StructType>(schema).ok().as_ref().and_then(named),
@@ -192,8 +228,9 @@ impl Table {
     }
 
     fn new_metadata(&self, schema: &StructType, archive_id: &str, now: Timestamp) -> Result<Metadata> {
-        let schema = serde_json::to_string(schema)
-            .map_err(|source| Error::from_source(Kind::Internal, format!("writing the schema of {}", self.name), source))?;
+        let schema = serde_json::to_string(schema).map_err(|source| {
+            Error::from_source(Kind::Internal, format!("writing the schema of {}", self.name), source)
+        })?;
         from_json(json!({
             "id": format!("{archive_id}/{}", self.name.key()),
             "name": self.name.table,
@@ -286,7 +323,9 @@ fn add(segment: &Segment, time_column: Option<String>, now: Timestamp) -> Add {
     if let (Some((first, last)), Some(name)) = (segment.times, time_column) {
         // Delta compares at milliseconds: round outwards.
         let millis = |micros: i64| Timestamp::from_microsecond(micros).map(|time| format!("{time:.3}")).ok();
-        if let (Some(first), Some(last)) = (millis(first.div_euclid(1000) * 1000), millis(last.div_euclid(1000) * 1000 + 1000)) {
+        if let (Some(first), Some(last)) =
+            (millis(first.div_euclid(1000) * 1000), millis(last.div_euclid(1000) * 1000 + 1000))
+        {
             stats["minValues"] = json!({ &name: first });
             stats["maxValues"] = json!({ &name: last });
             stats["nullCount"] = json!({ name: 0 });

@@ -56,13 +56,17 @@ pub enum Command {
         Exit codes: 0 done · 1 failed · 3 done, some objects failed · 4 needs a decision · 5 damage found · 75 another run holds the lease.")]
     Run(RunArgs),
     /// Give archived records back as they were, as NDJSON
-    #[command(after_help = "Examples:\n  holdfast restore --table SecurityEvent --from 2024-03-01 --to 2024-03-31 --output march.ndjson.gz\n  \
+    #[command(
+        after_help = "Examples:\n  holdfast restore --table SecurityEvent --from 2024-03-01 --to 2024-03-31 --output march.ndjson.gz\n  \
         holdfast restore --table SecurityEvent --output restored/      one file a day\n  \
         holdfast restore --table SecurityEvent | jq .EventID\n\n\
-        A date as --to includes that day; an instant excludes itself. A manifest with SHA-256s stands beside the file.")]
+        A date as --to includes that day; an instant excludes itself. A manifest with SHA-256s stands beside the file."
+    )]
     Restore(RestoreArgs),
     /// Check that everything written is still what was written
-    #[command(after_help = "Reads the whole archive and changes nothing. Exit code 5: damage found; 4: somebody else wrote to a table.")]
+    #[command(
+        after_help = "Reads the whole archive and changes nothing. Exit code 5: damage found; 4: somebody else wrote to a table."
+    )]
     Verify,
     /// Look at the ledger: what was intended, what was done
     #[command(subcommand)]
@@ -151,7 +155,8 @@ pub struct DemoArgs {
 }
 
 fn parse_table(text: &str) -> Result<TableName, String> {
-    TableName::parse(text).ok_or_else(|| "a table is `Table` or `workspace/Table`: letters, digits, `_`, `-`, `.`".into())
+    TableName::parse(text)
+        .ok_or_else(|| "a table is `Table` or `workspace/Table`: letters, digits, `_`, `-`, `.`".into())
 }
 
 /// A date is 00:00 UTC.

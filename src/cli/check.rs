@@ -49,14 +49,27 @@ pub fn check(args: &Args, output: &mut Output) -> Result<u8> {
             Ok(_) => String::new(),
             Err(error) => format!("  (cannot be opened: {})", error.reason()),
         };
-        output.line(format!("source   {} in {}, {}{state}", source.name, source.workspace, source.layout.describe()))?;
+        output.line(format!(
+            "source   {} in {}, {}{state}",
+            source.name,
+            source.workspace,
+            source.layout.describe()
+        ))?;
     }
     let delete = &house.settings.delete;
     output.line(format!(
         "armed    {}",
-        if delete.raw { "raw objects are cleared after their verified archive and keep_raw" } else { "nothing: nothing at all is deleted" }
+        if delete.raw {
+            "raw objects are cleared after their verified archive and keep_raw"
+        } else {
+            "nothing: nothing at all is deleted"
+        }
     ))?;
-    output.line(format!("policies {}: valid, {}", house.settings.policies.display(), count(policies.files().len() as u64, "file", "files")))?;
+    output.line(format!(
+        "policies {}: valid, {}",
+        house.settings.policies.display(),
+        count(policies.files().len() as u64, "file", "files")
+    ))?;
     output.line("")?;
     output.line(description.to_string().trim_end())?;
     if policies.defaults().is_none() {

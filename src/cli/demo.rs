@@ -59,14 +59,21 @@ pub fn demo(_: &Args, demo: &DemoArgs, output: &mut Output) -> Result<u8> {
     say(output, "", &explain_first(&first))?;
 
     let second = run_at(&house, SECOND_RUN)?;
-    let intro = format!("As of {SECOND_RUN}, `keep_raw` (7 days) has passed: raw logs that stand verified in the archive may go.");
-    say(output, "3. A week later, raw logs are cleared", &[vec![intro, String::new()], run_command::lines(&second)].concat())?;
+    let intro = format!(
+        "As of {SECOND_RUN}, `keep_raw` (7 days) has passed: raw logs that stand verified in the archive may go."
+    );
+    say(
+        output,
+        "3. A week later, raw logs are cleared",
+        &[vec![intro, String::new()], run_command::lines(&second)].concat(),
+    )?;
 
     let restored = restore_all(&house)?;
     let mut lines: Vec<String> = restored
         .iter()
         .map(|(table, records, same)| {
-            let verdict = if *same { "exactly the records that were archived" } else { "NOT the records that were archived" };
+            let verdict =
+                if *same { "exactly the records that were archived" } else { "NOT the records that were archived" };
             format!("{table}: {}, {verdict}", count(*records, "record", "records"))
         })
         .collect();
@@ -95,17 +102,24 @@ fn say(output: &mut Output, title: &str, lines: &[String]) -> Result<()> {
 
 /// A folder that was not there before: nothing of anybody's is written over.
 fn make_folder(asked: Option<&Path>) -> Result<PathBuf> {
-    let failed = |folder: &Path, source| Error::from_source(Kind::Store, format!("making the demo folder {}", folder.display()), source);
+    let failed = |folder: &Path, source| {
+        Error::from_source(Kind::Store, format!("making the demo folder {}", folder.display()), source)
+    };
     if let Some(folder) = asked {
         if fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
-            return Err(Error::new(Kind::Usage, format!("making the demo folder {}", folder.display()), "it is not empty")
-                .with_hint("name a folder that is not there yet"));
+            return Err(Error::new(
+                Kind::Usage,
+                format!("making the demo folder {}", folder.display()),
+                "it is not empty",
+            )
+            .with_hint("name a folder that is not there yet"));
         }
         fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
         return Ok(folder.to_owned());
     }
     for number in 1.. {
-        let folder = if number == 1 { PathBuf::from("holdfast-demo") } else { PathBuf::from(format!("holdfast-demo-{number}")) };
+        let folder =
+            if number == 1 { PathBuf::from("holdfast-demo") } else { PathBuf::from(format!("holdfast-demo-{number}")) };
         match fs::create_dir(&folder) {
             Ok(()) => return Ok(folder),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -118,7 +132,8 @@ fn make_folder(asked: Option<&Path>) -> Result<PathBuf> {
 fn lay_out(folder: &Path) -> Result<SampleSummary> {
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
-        fs::write(&path, text).map_err(|source| Error::from_source(Kind::Store, format!("writing {}", path.display()), source))
+        fs::write(&path, text)
+            .map_err(|source| Error::from_source(Kind::Store, format!("writing {}", path.display()), source))
     };
     let policies = folder.join("policies");
     fs::create_dir_all(&policies)
@@ -167,7 +182,11 @@ fn explain_first(report: &RunReport) -> Vec<String> {
     let archived: u64 = report.tables.values().map(|table| table.bytes).sum();
     vec![
         String::new(),
-        format!("{} of raw logs became {} of sorted Parquet in Delta Lake tables; each was read back and compared.", size(raw), size(archived)),
+        format!(
+            "{} of raw logs became {} of sorted Parquet in Delta Lake tables; each was read back and compared.",
+            size(raw),
+            size(archived)
+        ),
         "The broken line lies in quarantine, as it was. The stranger was left alone.".into(),
         "No rule names HomegrownAppAudit: [defaults] keep it for ever, until somebody decides.".into(),
         "AZFWNetworkRule has keep_raw = 0d: its raw logs were cleared at once, since they stand in the archive.".into(),

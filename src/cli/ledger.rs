@@ -8,7 +8,9 @@ use super::output::Output;
 use super::table::aligned;
 use super::verify;
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{AttachmentRef, Body, Entry, ZEROS, entry_path, list_entries, parse_entry, read_attachment, sha256_hex};
+use crate::ledger::{
+    AttachmentRef, Body, Entry, ZEROS, entry_path, list_entries, parse_entry, read_attachment, sha256_hex,
+};
 use crate::storage::{Missing, Store};
 
 pub fn ledger(args: &Args, command: &LedgerCommand, output: &mut Output) -> Result<u8> {
@@ -43,7 +45,15 @@ fn list(store: &Store, last: Option<usize>, output: &mut Output) -> Result<u8> {
     }
     let rows: Vec<Vec<String>> = entries
         .iter()
-        .map(|entry| vec![entry.seq.to_string(), entry.at.to_string(), entry.run.clone(), entry.body.kind().to_owned(), summary(&entry.body)])
+        .map(|entry| {
+            vec![
+                entry.seq.to_string(),
+                entry.at.to_string(),
+                entry.run.clone(),
+                entry.body.kind().to_owned(),
+                summary(&entry.body),
+            ]
+        })
         .collect();
     for line in aligned(&["seq", "at", "run", "kind", ""], &rows, &[0]) {
         output.line(line)?;
@@ -53,7 +63,8 @@ fn list(store: &Store, last: Option<usize>, output: &mut Output) -> Result<u8> {
 
 fn show(store: &Store, seq: u64, output: &mut Output) -> Result<u8> {
     let bytes = store.get(&entry_path(seq))?.ok_or_else(|| {
-        Error::new(Kind::Usage, format!("showing ledger entry {seq}"), "there is none").with_hint("`holdfast ledger list` shows what there is")
+        Error::new(Kind::Usage, format!("showing ledger entry {seq}"), "there is none")
+            .with_hint("`holdfast ledger list` shows what there is")
     })?;
     let prev = match seq.checked_sub(1) {
         None => ZEROS.to_owned(),
@@ -82,8 +93,12 @@ fn summary(body: &Body) -> String {
             let armed = if armed.raw || armed.expired { "armed" } else { "nothing armed" };
             format!("on {host}, {armed}")
         }
-        Body::RunEnded { exit, batches, rows, cleared } => format!("exit {exit}: {batches} batches, {rows} rows, {cleared} cleared"),
-        Body::PolicyAccepted { digest, files } => format!("{} files, {}…", files.count, &digest[..12.min(digest.len())]),
+        Body::RunEnded { exit, batches, rows, cleared } => {
+            format!("exit {exit}: {batches} batches, {rows} rows, {cleared} cleared")
+        }
+        Body::PolicyAccepted { digest, files } => {
+            format!("{} files, {}…", files.count, &digest[..12.min(digest.len())])
+        }
         Body::BatchIntended { batch, tables, inputs, .. } => {
             let tables: Vec<String> = tables.iter().map(ToString::to_string).collect();
             format!("{batch}: {} of {}", inputs.count, tables.join(", "))
@@ -93,7 +108,8 @@ fn summary(body: &Body) -> String {
             counts.decoded, counts.archived, counts.quarantined, counts.expired, counts.duplicate
         ),
         Body::BatchCommitted { batch, tables } => {
-            let tables: Vec<String> = tables.iter().map(|table| format!("{} version {}", table.table, table.version)).collect();
+            let tables: Vec<String> =
+                tables.iter().map(|table| format!("{} version {}", table.table, table.version)).collect();
             format!("{batch}: {}", tables.join(", "))
         }
         Body::BatchAbandoned { batch, reason } => format!("{batch}: {reason}"),

@@ -17,7 +17,9 @@ pub fn start(verbose: u8, format: LogFormat) {
         .unwrap_or_else(|_| EnvFilter::new(format!("{level},deltalake_core=off,buoyant_kernel=off,delta_kernel=off")));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()).try_init(),
+        LogFormat::Text => {
+            builder.with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()).try_init()
+        }
         LogFormat::Json => builder.json().try_init(),
     };
     // A second start in one process (tests) keeps the first one's settings.

@@ -29,7 +29,8 @@ pub struct House {
 impl House {
     /// Reads the settings that the arguments and the environment name.
     pub fn open(args: &Args, output: &mut Output) -> Result<Self> {
-        let cwd = std::env::current_dir().map_err(|source| Error::from_source(Kind::Store, "finding the current folder", source))?;
+        let cwd = std::env::current_dir()
+            .map_err(|source| Error::from_source(Kind::Store, "finding the current folder", source))?;
         let file = Settings::find(args.config.as_deref(), std::env::var_os("HOLDFAST_CONFIG").as_deref(), &cwd)?;
         Self::read(&file, output)
     }
@@ -127,7 +128,12 @@ impl House {
             return Ok(as_of);
         }
         let last = match self.settings.simulation {
-            true => self.ledger(Missing::Create).and_then(|ledger| Chain::open(ledger, "reader", Box::new(String::new)))?.state().last_at,
+            true => {
+                self.ledger(Missing::Create)
+                    .and_then(|ledger| Chain::open(ledger, "reader", Box::new(String::new)))?
+                    .state()
+                    .last_at
+            }
             false => None,
         };
         Ok(last.unwrap_or_else(|| self.clock.now()))

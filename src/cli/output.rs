@@ -36,7 +36,8 @@ impl Output {
 
     /// The result as JSON.
     pub fn json(&mut self, value: &impl Serialize) -> Result<()> {
-        let mut text = serde_json::to_vec_pretty(value).map_err(|source| Error::from_source(Kind::Internal, "printing JSON", source))?;
+        let mut text = serde_json::to_vec_pretty(value)
+            .map_err(|source| Error::from_source(Kind::Internal, "printing JSON", source))?;
         text.push(b'\n');
         self.bytes(&text)
     }

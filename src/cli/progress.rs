@@ -21,7 +21,9 @@ struct Bar {
 impl Bar {
     fn new() -> Self {
         let bar = ProgressBar::new(0);
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg:40!} {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{spinner} {msg:40!} {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}")
+        {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(120));

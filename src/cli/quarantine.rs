@@ -53,7 +53,13 @@ fn list(house: &House, table: Option<&TableName>, output: &mut Output) -> Result
     for quarantined in open_files(house)?.iter().filter(|file| table.is_none_or(|table| file.file.table == *table)) {
         for (number, item) in read_items(&archive, quarantined)?.iter().enumerate() {
             let name = format!("{}/{}", quarantined.batch, number + 1);
-            rows.push(vec![name.clone(), quarantined.file.table.to_string(), size(item.bytes), place(item), item.reason.clone()]);
+            rows.push(vec![
+                name.clone(),
+                quarantined.file.table.to_string(),
+                size(item.bytes),
+                place(item),
+                item.reason.clone(),
+            ]);
             items.push(json!({ "item": name, "table": quarantined.file.table, "at": quarantined.at, "what": item }));
         }
     }

@@ -20,8 +20,12 @@ use crate::storage::Missing;
 
 pub fn restore(args: &Args, restore: &RestoreArgs, output: &mut Output) -> Result<u8> {
     if restore.predicate.is_some() {
-        return Err(Error::new(Kind::Usage, "restoring with --where", "predicates come with `search`, in a later version")
-            .with_hint("nothing was restored; leave --where out and filter the records, with jq say"));
+        return Err(Error::new(
+            Kind::Usage,
+            "restoring with --where",
+            "predicates come with `search`, in a later version",
+        )
+        .with_hint("nothing was restored; leave --where out and filter the records, with jq say"));
     }
     let zone = TimeZone::get(&restore.tz)
         .map_err(|source| Error::from_source(Kind::Usage, format!("reading the time zone {}", restore.tz), source))?;
@@ -112,7 +116,11 @@ enum Sink {
     Stdout(BufWriter<io::Stdout>),
     File(Box<Target>),
     /// One file a day.
-    Folder { folder: PathBuf, open: Option<(Date, Box<Target>)>, done: Vec<RestoredFile> },
+    Folder {
+        folder: PathBuf,
+        open: Option<(Date, Box<Target>)>,
+        done: Vec<RestoredFile>,
+    },
 }
 
 impl Sink {
@@ -240,7 +248,10 @@ impl Target {
             Packer::Gzip(writer) => writer,
             Packer::Zstd(writer) => writer,
         };
-        writer.write_all(record).and_then(|()| writer.write_all(b"\n")).map_err(|source| failed(&self.partial, source))?;
+        writer
+            .write_all(record)
+            .and_then(|()| writer.write_all(b"\n"))
+            .map_err(|source| failed(&self.partial, source))?;
         self.records += 1;
         Ok(())
     }

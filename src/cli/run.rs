@@ -49,18 +49,26 @@ pub fn lines(report: &RunReport) -> Vec<String> {
         lines.push(format!("settled: batch {batch} of an earlier run was complete and is now committed"));
     }
     for batch in &report.abandoned {
-        lines.push(format!("settled: batch {batch} of an earlier run was never complete; its raw objects are read again"));
+        lines.push(format!(
+            "settled: batch {batch} of an earlier run was never complete; its raw objects are read again"
+        ));
     }
     if report.swept > 0 {
         lines.push(format!("settled: {} removed", count(report.swept, "abandoned upload", "abandoned uploads")));
     }
     lines.extend(archived(report));
     if report.cleared > 0 {
-        lines.push(format!("cleared: {}, each verified in the archive just before", count(report.cleared, "raw object", "raw objects")));
+        lines.push(format!(
+            "cleared: {}, each verified in the archive just before",
+            count(report.cleared, "raw object", "raw objects")
+        ));
     }
     lines.extend(kept(report));
     if report.unsettled > 0 {
-        lines.push(format!("waiting: {} changed too recently (`settle`)", count(report.unsettled, "raw object", "raw objects")));
+        lines.push(format!(
+            "waiting: {} changed too recently (`settle`)",
+            count(report.unsettled, "raw object", "raw objects")
+        ));
     }
     for stranger in report.strangers.iter().take(20) {
         lines.push(format!("stranger: {}:{} ({}); left alone", stranger.source, stranger.path, stranger.reason));
@@ -123,6 +131,8 @@ fn kept(report: &RunReport) -> Vec<String> {
         sum.0 += 1;
     }
     sums.into_iter()
-        .map(|((table, _), (objects, text))| format!("kept: {table}, {} ({text})", count(objects, "raw object", "raw objects")))
+        .map(|((table, _), (objects, text))| {
+            format!("kept: {table}, {} ({text})", count(objects, "raw object", "raw objects"))
+        })
         .collect()
 }

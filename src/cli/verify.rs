@@ -56,7 +56,10 @@ pub fn lines(found: &Verification) -> Vec<String> {
         lines.push(format!("quarantine  {}, as they were", count(found.quarantined, "record", "records")));
     }
     if found.raw_objects > 0 {
-        lines.push(format!("raw         {} archived and still there, unchanged", count(found.raw_objects, "object", "objects")));
+        lines.push(format!(
+            "raw         {} archived and still there, unchanged",
+            count(found.raw_objects, "object", "objects")
+        ));
     }
     for (title, findings) in [("DAMAGED", &found.damage), ("FOREIGN", &found.foreign), ("note", &found.notes)] {
         for Finding { what, why, meaning } in findings {

@@ -47,7 +47,11 @@ impl Eraser<'_> {
         match &subject {
             Subject::Raw { source, path, size, sha256, .. } => {
                 let store = self.sources.get(source).ok_or_else(|| {
-                    Error::new(Kind::Store, format!("clearing {source}:{path}"), "its source is not in the settings any more")
+                    Error::new(
+                        Kind::Store,
+                        format!("clearing {source}:{path}"),
+                        "its source is not in the settings any more",
+                    )
                 })?;
                 clear_raw(store, path, *size, sha256)
             }
@@ -108,7 +112,9 @@ fn clear_raw(store: &Store, path: &str, size: u64, sha256: &str) -> Result<Erase
     }
     let unchanged = match store.head(&aside)? {
         None => return Ok(Erased::Missing),
-        Some(meta) => meta.size == size && hex::encode(hash_prefix(store, &aside, size, meta.e_tag.as_deref())?) == sha256,
+        Some(meta) => {
+            meta.size == size && hex::encode(hash_prefix(store, &aside, size, meta.e_tag.as_deref())?) == sha256
+        }
     };
     if unchanged {
         return delete(store, &aside);

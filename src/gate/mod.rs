@@ -16,7 +16,10 @@ mod eraser;
 mod proof;
 
 pub use eraser::{Erased, Eraser};
-pub use proof::{ArchivedVerified, DuplicateOf, Erased as ErasedProof, Expired, Measured, NeverCommitted, ObsoleteLog, Proof, Superseded};
+pub use proof::{
+    ArchivedVerified, DuplicateOf, Erased as ErasedProof, Expired, Measured, NeverCommitted, ObsoleteLog, Proof,
+    Superseded,
+};
 
 use crate::ledger::{Armed, HoldScope, State, Subject};
 use crate::names::TableName;

@@ -84,7 +84,13 @@ pub struct Measured {
 
 impl ArchivedVerified {
     /// Proves that the object's records are all accounted for and that `keep_until` has come.
-    pub fn prove(id: &ObjectId, state: &State, measured: &Measured, keep_until: Timestamp, now: Timestamp) -> Result<Self, Blocked> {
+    pub fn prove(
+        id: &ObjectId,
+        state: &State,
+        measured: &Measured,
+        keep_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Self, Blocked> {
         let known = known(id, state)?;
         kept_long_enough(keep_until, now)?;
         if known.outcome.duplicate_of.is_some() {
@@ -97,7 +103,13 @@ impl ArchivedVerified {
 
 impl DuplicateOf {
     /// Proves that another object had the very same bytes and that its records are all accounted for.
-    pub fn prove(id: &ObjectId, state: &State, measured: &Measured, keep_until: Timestamp, now: Timestamp) -> Result<Self, Blocked> {
+    pub fn prove(
+        id: &ObjectId,
+        state: &State,
+        measured: &Measured,
+        keep_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Self, Blocked> {
         let this = known(id, state)?;
         kept_long_enough(keep_until, now)?;
         let original = this.outcome.duplicate_of.as_ref().ok_or_else(|| Blocked::because("it is no duplicate"))?;
@@ -161,7 +173,10 @@ impl Proof {
             ) => id.source == *source && id.path == *path && bytes == sha256,
             (Proof::NeverCommitted(proof), Subject::Partial { path, .. }) => proof.path == *path,
             (Proof::NeverCommitted(proof), Subject::Attachment { sha256 }) => proof.path == *sha256,
-            (Proof::Expired(Expired { path: proven, .. }), Subject::Segment { path, .. } | Subject::Quarantine { path, .. })
+            (
+                Proof::Expired(Expired { path: proven, .. }),
+                Subject::Segment { path, .. } | Subject::Quarantine { path, .. },
+            )
             | (Proof::Superseded(Superseded { path: proven, .. }), Subject::Segment { path, .. })
             | (Proof::Erased(Erased { path: proven, .. }), Subject::Segment { path, .. })
             | (Proof::ObsoleteLog(ObsoleteLog { path: proven, .. }), Subject::DeltaLog { path, .. }) => proven == path,

@@ -142,8 +142,12 @@ impl Chain {
     /// A witness from outside the chain: the ledger must reach at least that far, with those bytes.
     pub fn check_witness(&self, witness: &Head, whose: &str) -> Result<()> {
         if self.state.head().is_none_or(|head| head.seq < witness.seq) {
-            let last = self.state.head().map_or_else(|| "is empty".to_owned(), |head| format!("ends at entry {}", head.seq));
-            return Err(damaged(witness.seq, format!("{whose} has seen it, but the ledger {last}: its newest entries are gone")));
+            let last =
+                self.state.head().map_or_else(|| "is empty".to_owned(), |head| format!("ends at entry {}", head.seq));
+            return Err(damaged(
+                witness.seq,
+                format!("{whose} has seen it, but the ledger {last}: its newest entries are gone"),
+            ));
         }
         let there = self.store.get(&entry_path(witness.seq))?.map(|bytes| sha256_hex(&bytes));
         if there.as_ref() != Some(&witness.sha256) {
@@ -155,7 +159,8 @@ impl Chain {
     /// Repeats the head beside the chain, at the end of a run.
     pub fn write_head(&self) -> Result<()> {
         let Some(head) = self.state.head() else { return Ok(()) };
-        let bytes = serde_json::to_vec(head).map_err(|source| Error::from_source(Kind::Internal, "writing head.json", source))?;
+        let bytes = serde_json::to_vec(head)
+            .map_err(|source| Error::from_source(Kind::Internal, "writing head.json", source))?;
         self.store.put(&Path::from("head.json"), bytes, Put::Overwrite).map(|_| ())
     }
 
@@ -174,7 +179,6 @@ impl Chain {
         }
         Ok(())
     }
-
 }
 
 impl fmt::Debug for Chain {
@@ -266,9 +270,8 @@ pub fn entry_bytes(entry: &Entry) -> Result<Vec<u8>> {
 
 /// Reads one entry strictly: its number, its chain link, and not one byte that writing it again would not give.
 pub fn parse_entry(seq: u64, prev: &str, bytes: &[u8]) -> Result<Entry> {
-    let entry: Entry = serde_json::from_slice(bytes).map_err(|source| {
-        damaged(seq, format!("it is not an entry this version knows: {source}"))
-    })?;
+    let entry: Entry = serde_json::from_slice(bytes)
+        .map_err(|source| damaged(seq, format!("it is not an entry this version knows: {source}")))?;
     if entry.seq != seq {
         return Err(damaged(seq, format!("it says that it is entry {}", entry.seq)));
     }

@@ -34,14 +34,36 @@ pub struct Entry {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Body {
     /// Entry 0.
-    Created { archive: String, format: u32, simulation: bool },
+    Created {
+        archive: String,
+        format: u32,
+        simulation: bool,
+    },
     /// A run began: any run before it is over, whatever it still believes.
-    RunStarted { version: String, host: String, process: u32, armed: Armed },
-    RunEnded { exit: u8, batches: u64, rows: u64, cleared: u64 },
+    RunStarted {
+        version: String,
+        host: String,
+        process: u32,
+        armed: Armed,
+    },
+    RunEnded {
+        exit: u8,
+        batches: u64,
+        rows: u64,
+        cleared: u64,
+    },
     /// The policy that rules from here on.
-    PolicyAccepted { digest: String, files: AttachmentRef },
+    PolicyAccepted {
+        digest: String,
+        files: AttachmentRef,
+    },
     /// A batch is about to be read. `inputs` lists [`BatchInput`]s.
-    BatchIntended { batch: String, purpose: Purpose, tables: Vec<TableName>, inputs: AttachmentRef },
+    BatchIntended {
+        batch: String,
+        purpose: Purpose,
+        tables: Vec<TableName>,
+        inputs: AttachmentRef,
+    },
     /// All of a batch is uploaded, read back and matched. `objects` lists [`ObjectOutcome`]s.
     BatchPrepared {
         batch: String,
@@ -50,16 +72,43 @@ pub enum Body {
         quarantine: Vec<QuarantineFile>,
         counts: Counts,
     },
-    BatchCommitted { batch: String, tables: Vec<CommittedTable> },
-    BatchAbandoned { batch: String, reason: String },
+    BatchCommitted {
+        batch: String,
+        tables: Vec<CommittedTable>,
+    },
+    BatchAbandoned {
+        batch: String,
+        reason: String,
+    },
     /// Valid only at exactly the sequence after the state its gate read. `subjects` lists [`Subject`]s.
-    DestroyIntended { step: String, proof: ProofKind, subjects: AttachmentRef, bytes: u64 },
+    DestroyIntended {
+        step: String,
+        proof: ProofKind,
+        subjects: AttachmentRef,
+        bytes: u64,
+    },
     /// `kept` lists the [`Kept`] subjects that the last look or the gate saved.
-    DestroyDone { step: String, destroyed: u64, missing: u64, kept: Option<AttachmentRef> },
+    DestroyDone {
+        step: String,
+        destroyed: u64,
+        missing: u64,
+        kept: Option<AttachmentRef>,
+    },
     /// A Delta checkpoint was written: its bytes are part of the evidence.
-    CheckpointWritten { table: TableName, version: u64, sha256: String },
-    HoldPlaced { hold: String, scope: HoldScope, text: SealedRef },
-    HoldReleased { hold: String, text: SealedRef },
+    CheckpointWritten {
+        table: TableName,
+        version: u64,
+        sha256: String,
+    },
+    HoldPlaced {
+        hold: String,
+        scope: HoldScope,
+        text: SealedRef,
+    },
+    HoldReleased {
+        hold: String,
+        text: SealedRef,
+    },
 }
 
 impl Body {
@@ -306,15 +355,40 @@ impl ProofKind {
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Subject {
     /// A raw object as it was read.
-    Raw { source: String, path: String, table: TableName, size: u64, sha256: String, batch: String },
+    Raw {
+        source: String,
+        path: String,
+        table: TableName,
+        size: u64,
+        sha256: String,
+        batch: String,
+    },
     /// A committed segment: expired, superseded by a merge, or rewritten by an erasure.
-    Segment { table: TableName, path: String, day: Date, part: String, sha256: String },
-    Quarantine { table: TableName, path: String, batch: String },
+    Segment {
+        table: TableName,
+        path: String,
+        day: Date,
+        part: String,
+        sha256: String,
+    },
+    Quarantine {
+        table: TableName,
+        path: String,
+        batch: String,
+    },
     /// An upload of a batch that was never committed: a segment or a quarantine file.
-    Partial { path: String, batch: String },
-    DeltaLog { table: TableName, path: String },
+    Partial {
+        path: String,
+        batch: String,
+    },
+    DeltaLog {
+        table: TableName,
+        path: String,
+    },
     /// An attachment that no entry names.
-    Attachment { sha256: String },
+    Attachment {
+        sha256: String,
+    },
 }
 
 impl Subject {

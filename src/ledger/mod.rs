@@ -10,10 +10,11 @@ pub use chain::{
     read_attachment, read_head, sha256_hex,
 };
 pub use entry::{
-    Armed, AttachmentRef, BatchInput, Body, CommittedTable, Counts, Entry, FORMAT, HoldScope, Kept, ObjectId, ObjectOutcome,
-    PreparedTable, ProofKind, Purpose, QuarantineFile, SealedRef, Segment, Subject, TableDetail,
+    Armed, AttachmentRef, BatchInput, Body, CommittedTable, Counts, Entry, FORMAT, HoldScope, Kept, ObjectId,
+    ObjectOutcome, PreparedTable, ProofKind, Purpose, QuarantineFile, SealedRef, Segment, Subject, TableDetail,
 };
 pub use lease::{Lease, LocalLease};
 pub use state::{
-    AcceptedPolicy, Batch, Checkpoint, KnownContent, KnownObject, KnownTable, OpenDestroy, Prepared, Quarantined, Stage, State,
+    AcceptedPolicy, Batch, Checkpoint, KnownContent, KnownObject, KnownTable, OpenDestroy, Prepared, Quarantined,
+    Stage, State,
 };

@@ -30,6 +30,10 @@ pub struct State {
     pub open_run: Option<(String, Timestamp)>,
     /// Runs that another one took over from.
     pub unended: Vec<(String, Timestamp)>,
+    /// Batches were abandoned, and no armed run has ended since that would have removed what they uploaded.
+    pub unswept: bool,
+    /// The newest run may destroy uploads of abandoned batches.
+    sweeping: bool,
     /// Tables by [`TableName::key`], in the spelling first used.
     pub tables: BTreeMap<String, KnownTable>,
     pub batches: BTreeMap<String, Batch>,
@@ -148,9 +152,10 @@ impl State {
         self.head.as_ref().map_or(0, |head| head.seq + 1)
     }
 
-    /// True while a run that never ended may still, paused, hold pen in hand.
+    /// True while uploads may lie there that belong to nothing: of a batch that nobody swept after, or of a run that never
+    /// ended and may still, paused, hold pen in hand.
     pub fn must_sweep(&self, now: Timestamp) -> bool {
-        self.unended.iter().any(|(_, at)| now.duration_since(*at) < WATCH)
+        self.unswept || self.unended.iter().any(|(_, at)| now.duration_since(*at) < WATCH)
     }
 
     /// The spelling of a table, if it is known.
@@ -177,12 +182,15 @@ impl State {
                 self.archive = Some(archive.clone());
                 self.simulation = *simulation;
             }
-            Body::RunStarted { .. } => {
+            Body::RunStarted { armed, .. } => {
+                self.sweeping = armed.raw || armed.expired;
                 self.unended.extend(self.open_run.take());
                 self.open_run = Some((entry.run.clone(), entry.at));
             }
             Body::RunEnded { .. } => {
-                self.open_run.take_if(|(run, _)| *run == entry.run);
+                if self.open_run.take_if(|(run, _)| *run == entry.run).is_some() && self.sweeping {
+                    self.unswept = false;
+                }
             }
             Body::PolicyAccepted { digest, files } => {
                 self.policy = Some(AcceptedPolicy { digest: digest.clone(), files: files.clone(), seq: entry.seq });
@@ -205,7 +213,8 @@ impl State {
                 let mut details = Vec::with_capacity(tables.len());
                 for table in tables {
                     let detail: Vec<TableDetail> = read_attachment(store, &table.detail)?;
-                    let detail = detail.into_iter().next().ok_or_else(|| damaged(entry.seq, "a table has no detail"))?;
+                    let detail =
+                        detail.into_iter().next().ok_or_else(|| damaged(entry.seq, "a table has no detail"))?;
                     details.push((table.clone(), detail));
                 }
                 let prepared = Prepared {
@@ -222,6 +231,7 @@ impl State {
             }
             Body::BatchCommitted { batch, tables } => self.commit(entry, batch, tables)?,
             Body::BatchAbandoned { batch, .. } => {
+                self.unswept = true;
                 let at = entry.at;
                 self.advance(entry.seq, batch, |stage| match stage {
                     Stage::Intended => Some(Stage::Abandoned { at }),
@@ -237,8 +247,10 @@ impl State {
                     .open_destroys
                     .remove(step)
                     .ok_or_else(|| damaged(entry.seq, format!("destruction {step} was never intended")))?;
-                let kept: Vec<Kept> = kept.as_ref().map(|kept| read_attachment(store, kept)).transpose()?.unwrap_or_default();
-                for subject in open.subjects.iter().filter(|subject| !kept.iter().any(|kept| kept.subject == **subject)) {
+                let kept: Vec<Kept> =
+                    kept.as_ref().map(|kept| read_attachment(store, kept)).transpose()?.unwrap_or_default();
+                for subject in open.subjects.iter().filter(|subject| !kept.iter().any(|kept| kept.subject == **subject))
+                {
                     self.destroyed(subject);
                 }
             }
@@ -258,15 +270,18 @@ impl State {
     }
 
     fn advance(&mut self, seq: u64, batch: &str, next: impl FnOnce(&Stage) -> Option<Stage>) -> Result<()> {
-        let known = self.batches.get_mut(batch).ok_or_else(|| damaged(seq, format!("batch {batch} was never intended")))?;
+        let known =
+            self.batches.get_mut(batch).ok_or_else(|| damaged(seq, format!("batch {batch} was never intended")))?;
         known.stage = next(&known.stage)
             .ok_or_else(|| damaged(seq, format!("batch {batch} is not at a stage that this can follow")))?;
         Ok(())
     }
 
     fn commit(&mut self, entry: &Entry, batch: &str, committed: &[CommittedTable]) -> Result<()> {
-        let known =
-            self.batches.get_mut(batch).ok_or_else(|| damaged(entry.seq, format!("batch {batch} was never intended")))?;
+        let known = self
+            .batches
+            .get_mut(batch)
+            .ok_or_else(|| damaged(entry.seq, format!("batch {batch} was never intended")))?;
         let stage = std::mem::replace(&mut known.stage, Stage::Committed { at: entry.at, rows: 0 });
         let Stage::Prepared(prepared) = stage else {
             return Err(damaged(entry.seq, format!("batch {batch} is committed without having been prepared")));
@@ -292,7 +307,12 @@ impl State {
             known.segments.extend(detail.adds.iter().map(|add| (add.path.clone(), (add.clone(), batch.to_owned()))));
         }
         for file in &prepared.quarantine {
-            self.quarantine.push(Quarantined { batch: batch.to_owned(), at: entry.at, file: file.clone(), retried: false });
+            self.quarantine.push(Quarantined {
+                batch: batch.to_owned(),
+                at: entry.at,
+                file: file.clone(),
+                retried: false,
+            });
         }
         for outcome in prepared.objects {
             self.read(outcome, batch, entry.at);

@@ -87,7 +87,7 @@ pub fn archive_step(
             Err(Stopped::Object(id, error)) => {
                 let reason = format!("{id} could not be read to its end: {}", error.reason());
                 excluded.insert(id);
-                failed.push(error);
+                failed.push(*error);
                 abandon(context, chain, &sources, &batch, &reason, armed, now)?;
             }
             Err(Stopped::Failed(error)) => {
@@ -95,7 +95,7 @@ pub fn archive_step(
                 if let Err(second) = abandon(context, chain, &sources, &batch, &error.to_string(), armed, now) {
                     tracing::debug!(%second, batch, "the batch could not be abandoned; the next run does it");
                 }
-                return Err(error);
+                return Err(*error);
             }
         }
     }
@@ -122,7 +122,11 @@ pub fn prepare_and_commit(
     };
     let mut tables = Vec::new();
     if !written.segments.is_empty() {
-        let detail = TableDetail { schema: changed_schema(table, &written.schema)?, adds: written.segments, removes: Vec::new() };
+        let detail = TableDetail {
+            schema: changed_schema(table, &written.schema)?,
+            adds: written.segments,
+            removes: Vec::new(),
+        };
         tables.push(PreparedTable {
             table: table.name().clone(),
             base: table.version(),
@@ -160,10 +164,15 @@ pub fn prepare_and_commit(
 /// a batch that is not settled, whose commit would then find the table changed.
 pub fn open_ours(archive: &Store, state: &State, name: &TableName) -> Result<Table> {
     let table = Table::open(archive, name)?;
-    let open = |batch: &Batch| matches!(batch.stage, Stage::Intended | Stage::Prepared(_)) && batch.tables.contains(name);
+    let open =
+        |batch: &Batch| matches!(batch.stage, Stage::Intended | Stage::Prepared(_)) && batch.tables.contains(name);
     if let Some((batch, _)) = state.batches.iter().find(|(_, batch)| open(batch)) {
-        return Err(Error::new(Kind::Decision, format!("opening the table {name}"), format!("batch {batch} of an earlier run is not settled"))
-            .with_hint("nothing is lost: its raw objects stay; what kept it from being settled is reported beside this"));
+        return Err(Error::new(
+            Kind::Decision,
+            format!("opening the table {name}"),
+            format!("batch {batch} of an earlier run is not settled"),
+        )
+        .with_hint("nothing is lost: its raw objects stay; what kept it from being settled is reported beside this"));
     }
     let Some(known) = state.tables.get(&name.key()) else { return Ok(table) };
     let damaged = |reason: String| {
@@ -172,7 +181,10 @@ pub fn open_ours(archive: &Store, state: &State, name: &TableName) -> Result<Tab
     };
     if table.version().is_none_or(|version| version < known.version) {
         let found = table.version().map_or_else(|| "no commit".to_owned(), |version| format!("version {version}"));
-        return Err(damaged(format!("the ledger knows version {}, but the table has {found}: commits are gone", known.version)));
+        return Err(damaged(format!(
+            "the ledger knows version {}, but the table has {found}: commits are gone",
+            known.version
+        )));
     }
     let files = table.files()?;
     match known.segments.keys().find(|path| !files.contains_key(*path)) {

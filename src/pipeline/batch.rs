@@ -44,13 +44,19 @@ pub struct Written {
 #[derive(Debug)]
 pub enum Stopped {
     /// This object must be left out; then the batch can begin again.
-    Object(ObjectId, Error),
-    Failed(Error),
+    Object(ObjectId, Box<Error>),
+    Failed(Box<Error>),
+}
+
+impl Stopped {
+    fn object(id: &ObjectId, error: Error) -> Self {
+        Stopped::Object(id.clone(), Box::new(error))
+    }
 }
 
 impl From<Error> for Stopped {
     fn from(error: Error) -> Self {
-        Stopped::Failed(error)
+        Stopped::Failed(Box::new(error))
     }
 }
 
@@ -93,7 +99,14 @@ impl Limits {
 }
 
 impl<'a> BatchWriter<'a> {
-    pub fn new(context: &'a Context, rule: &'a Rule, table: &TableName, batch: &str, schema: TableSchema, now: Timestamp) -> Result<Self> {
+    pub fn new(
+        context: &'a Context,
+        rule: &'a Rule,
+        table: &TableName,
+        batch: &str,
+        schema: TableSchema,
+        now: Timestamp,
+    ) -> Result<Self> {
         let limits = Limits::of(context.memory);
         let mut buffer = RowBuffer::new(&schema);
         let main_part = buffer.part(MAIN_PART)?;
@@ -187,11 +200,11 @@ impl<'a> BatchWriter<'a> {
             self.counts.quarantined += 1;
             return Ok(outcome(planned, inspected, object.size, since(&self.counts, &before), None));
         }
-        let stopped = |error: std::io::Error| Stopped::Object(id.clone(), unread(&object.path, error));
+        let stopped = |error: std::io::Error| Stopped::object(id, unread(&object.path, error));
         let judge = self.judge(object.period);
         let source = self.buffer.source(&id.to_string());
-        let mut lines = lines(store, planned, inspected, self.limits.record)
-            .map_err(|error| Stopped::Object(id.clone(), error))?;
+        let mut lines =
+            lines(store, planned, inspected, self.limits.record).map_err(|error| Stopped::object(id, error))?;
         // An object that was only touched goes on from where it did.
         let untouched = planned.known.as_ref().filter(|_| inspected.from == object.size);
         let mut resume = untouched.map_or(object.size, |known| known.resume);
@@ -206,7 +219,10 @@ impl<'a> BatchWriter<'a> {
                 }
                 Line::Oversized { bytes, start, first, last } => {
                     if first {
-                        let reason = format!("it is longer than {} bytes, the most a record may have at this memory", self.limits.record);
+                        let reason = format!(
+                            "it is longer than {} bytes, the most a record may have at this memory",
+                            self.limits.record
+                        );
                         self.quarantine.begin(&object.source, &object.path, start, &reason, false)?;
                     }
                     self.quarantine.append(bytes)?;
@@ -228,7 +244,7 @@ impl<'a> BatchWriter<'a> {
         let reader = lines.get_ref();
         if reader.is_complete() && hex::encode(reader.sha256()) != inspected.sha256 {
             let changed = ReadFailure::Changed { object: object.path.clone() };
-            return Err(Stopped::Object(id.clone(), changed.into()));
+            return Err(Stopped::object(id, changed.into()));
         }
         Ok(outcome(planned, inspected, resume, since(&self.counts, &before), None))
     }
@@ -240,7 +256,16 @@ impl<'a> BatchWriter<'a> {
 
     /// Takes one line: a row, or an item of the quarantine. `Ok(true)`: it became a row.
     #[expect(clippy::too_many_arguments, reason = "the facts of one line")]
-    pub fn record(&mut self, bytes: &[u8], start: u64, terminated: bool, source: u32, judge: &Judge, source_name: &str, path: &str) -> Result<bool> {
+    pub fn record(
+        &mut self,
+        bytes: &[u8],
+        start: u64,
+        terminated: bool,
+        source: u32,
+        judge: &Judge,
+        source_name: &str,
+        path: &str,
+    ) -> Result<bool> {
         self.counts.decoded += 1;
         let mut found = std::mem::take(&mut self.members);
         let verdict = match members(bytes, &mut found) {
@@ -302,14 +327,14 @@ impl<'a> BatchWriter<'a> {
         let object = &planned.object;
         let id = ObjectId { source: object.source.clone(), path: object.path.clone() };
         let mut reader =
-            crate::source::ObjectReader::open(store, object).map_err(|error| Stopped::Object(id.clone(), error))?;
+            crate::source::ObjectReader::open(store, object).map_err(|error| Stopped::object(&id, error))?;
         self.quarantine.begin(&object.source, &object.path, 0, reason, true)?;
         let mut piece = vec![0; 1 << 20];
         loop {
             match reader.read(&mut piece) {
                 Ok(0) => return Ok(self.quarantine.end()?),
                 Ok(count) => self.quarantine.append(&piece[..count])?,
-                Err(error) => return Err(Stopped::Object(id, unread(&object.path, error))),
+                Err(error) => return Err(Stopped::object(&id, unread(&object.path, error))),
             }
         }
     }
@@ -359,7 +384,9 @@ impl<'a> BatchWriter<'a> {
                     format!("reading back {}", self.context.archive.describe(&path)),
                     "what came back is not what was written",
                 )
-                .with_hint("nothing is lost: the raw objects stay; if it happens again, the disk or memory may be failing"));
+                .with_hint(
+                    "nothing is lost: the raw objects stay; if it happens again, the disk or memory may be failing",
+                ));
             }
             self.context.progress.see(Event::SegmentWritten { path: &path, rows: summary.rows, bytes });
             self.segments.push(Segment {
@@ -389,7 +416,10 @@ impl<'a> BatchWriter<'a> {
             return Err(Error::new(
                 Kind::Internal,
                 format!("matching batch {} of {}", self.batch, self.table),
-                format!("its segments hold {} rows with another digest than the {} records kept", digest.rows, self.digest.rows),
+                format!(
+                    "its segments hold {} rows with another digest than the {} records kept",
+                    digest.rows, self.digest.rows
+                ),
             )
             .with_hint("nothing is lost: the raw objects stay; please report this"));
         }
@@ -411,7 +441,13 @@ impl std::fmt::Debug for BatchWriter<'_> {
     }
 }
 
-fn outcome(planned: &Planned, inspected: &Inspected, resume: u64, counts: Counts, duplicate_of: Option<ObjectId>) -> ObjectOutcome {
+fn outcome(
+    planned: &Planned,
+    inspected: &Inspected,
+    resume: u64,
+    counts: Counts,
+    duplicate_of: Option<ObjectId>,
+) -> ObjectOutcome {
     let object = &planned.object;
     ObjectOutcome {
         source: object.source.clone(),

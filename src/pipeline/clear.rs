@@ -46,7 +46,13 @@ pub fn clear(
 }
 
 /// The proof for one raw object, from what was measured.
-pub fn prove(id: &ObjectId, state: &State, measured: &Measured, keep_until: Timestamp, now: Timestamp) -> Result<Proof, Blocked> {
+pub fn prove(
+    id: &ObjectId,
+    state: &State,
+    measured: &Measured,
+    keep_until: Timestamp,
+    now: Timestamp,
+) -> Result<Proof, Blocked> {
     let duplicate = state.objects.get(id).is_some_and(|known| known.outcome.duplicate_of.is_some());
     if duplicate {
         DuplicateOf::prove(id, state, measured, keep_until, now).map(Proof::DuplicateOf)

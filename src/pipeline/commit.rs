@@ -55,7 +55,9 @@ fn commit_table(
             format!("committing batch {batch} to {name}"),
             format!("it was prepared on top of {base}, but now there is {found}: someone else changed the table"),
         )
-        .with_hint("nothing is lost: the raw objects and the batch's segments stay; find out who writes to the table"));
+        .with_hint(
+            "nothing is lost: the raw objects and the batch's segments stay; find out who writes to the table",
+        ));
     }
     let committed = table.commit(detail, batch, seq, archive_id, witness, now)?;
     check_standing(&Table::open(archive, name)?, detail, batch)?;
@@ -76,7 +78,9 @@ fn check_standing(table: &Table, detail: &TableDetail, batch: &str) -> Result<()
             None => return wrong(format!("{} is not in the table", add.path)),
         }
     }
-    if let Some(path) = files.keys().find(|path| path.contains(batch) && !detail.adds.iter().any(|add| add.path == **path)) {
+    if let Some(path) =
+        files.keys().find(|path| path.contains(batch) && !detail.adds.iter().any(|add| add.path == **path))
+    {
         return wrong(format!("{path} is in the table, but was not prepared"));
     }
     Ok(())

@@ -70,13 +70,31 @@ impl fmt::Debug for Source {
 /// What a run is doing, for whoever watches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event<'a> {
-    Found { objects: usize, bytes: u64 },
-    BatchBegins { table: &'a TableName, objects: usize, bytes: u64 },
+    Found {
+        objects: usize,
+        bytes: u64,
+    },
+    BatchBegins {
+        table: &'a TableName,
+        objects: usize,
+        bytes: u64,
+    },
     /// Raw bytes read since the last such event.
-    Read { bytes: u64 },
-    SegmentWritten { path: &'a Path, rows: u64, bytes: u64 },
-    BatchCommitted { table: &'a TableName, rows: u64 },
-    Cleared { objects: u64 },
+    Read {
+        bytes: u64,
+    },
+    SegmentWritten {
+        path: &'a Path,
+        rows: u64,
+        bytes: u64,
+    },
+    BatchCommitted {
+        table: &'a TableName,
+        rows: u64,
+    },
+    Cleared {
+        objects: u64,
+    },
 }
 
 /// Watches a run. It must not fail and not print to stdout.

@@ -108,13 +108,11 @@ pub fn settle(
             prove(&subject, chain.state()).and_then(|proof| can_destroy(subject.clone(), &proof, chain.state(), armed));
         match permit {
             Ok(permit) => permits.push(permit),
-            Err(Blocked { reason }) => {
-                match eraser.keep(&subject) {
-                    Ok(true) => outcome.kept.push(Kept { subject, reason }),
-                    Ok(false) => outcome.missing += 1,
-                    Err(error) => outcome.failed.push(error),
-                }
-            }
+            Err(Blocked { reason }) => match eraser.keep(&subject) {
+                Ok(true) => outcome.kept.push(Kept { subject, reason }),
+                Ok(false) => outcome.missing += 1,
+                Err(error) => outcome.failed.push(error),
+            },
         }
     }
     erase(chain, stores, step, permits, outcome, now)
@@ -153,7 +151,13 @@ fn erase(
         kept: reference,
     };
     chain.append_or_end(now, body)?;
-    tracing::info!(step, destroyed = outcome.destroyed, missing = outcome.missing, kept = outcome.kept.len(), "destruction done");
+    tracing::info!(
+        step,
+        destroyed = outcome.destroyed,
+        missing = outcome.missing,
+        kept = outcome.kept.len(),
+        "destruction done"
+    );
     Ok(outcome)
 }
 

@@ -43,9 +43,10 @@ pub fn read_back(store: &Store, path: &Path, schema: &TableSchema, threads: usiz
 
 /// Opens a segment for reading in ranges.
 pub fn open_segment(store: &Store, path: &Path) -> Result<SegmentReader> {
-    let size = store.head(path)?.map(|meta| meta.size).ok_or_else(|| {
-        Error::new(Kind::Damaged, format!("opening {}", store.describe(path)), "it is not there")
-    })?;
+    let size = store
+        .head(path)?
+        .map(|meta| meta.size)
+        .ok_or_else(|| Error::new(Kind::Damaged, format!("opening {}", store.describe(path)), "it is not there"))?;
     let chunks = StoreChunks { store: store.clone(), path: path.clone(), size };
     read_segment(chunks, BATCH_BYTES)
         .map_err(|error| Error::from_source(error.kind(), format!("opening {}", store.describe(path)), error))
@@ -90,8 +91,9 @@ fn digest_rows(reader: SegmentReader, printer: &RowPrinter, threads: usize) -> R
         drop(sender);
         let mut all = SetDigest::default();
         for worker in workers {
-            let digest =
-                worker.join().map_err(|_| Error::new(Kind::Internal, "reading back a segment", "a thread panicked"))??;
+            let digest = worker
+                .join()
+                .map_err(|_| Error::new(Kind::Internal, "reading back a segment", "a thread panicked"))??;
             all.merge(&digest);
         }
         read.map(|()| all)

@@ -71,7 +71,12 @@ pub fn inspect(store: &Store, planned: &Planned, max_record: usize) -> Result<In
 }
 
 /// The lines of an inspected object, from where earlier batches stopped.
-pub fn lines(store: &Store, planned: &Planned, inspected: &Inspected, max_record: usize) -> Result<LineReader<ObjectReader>> {
+pub fn lines(
+    store: &Store,
+    planned: &Planned,
+    inspected: &Inspected,
+    max_record: usize,
+) -> Result<LineReader<ObjectReader>> {
     let object = &planned.object;
     let reader = match &planned.known {
         Some(known) if inspected.from > 0 => {
@@ -97,7 +102,8 @@ pub fn lines_to_survey(store: &Store, planned: &Planned, max_record: usize) -> R
 /// The error of an object that could not be read.
 pub fn unread(path: &str, error: io::Error) -> Error {
     let hint = "nothing of it was archived or cleared; the next run tries again";
-    let failed = |reason: String| Error::new(Kind::Object, format!("reading raw object {path}"), reason).with_hint(hint);
+    let failed =
+        |reason: String| Error::new(Kind::Object, format!("reading raw object {path}"), reason).with_hint(hint);
     match ReadFailure::of(&error) {
         Some(failure) => failed(failure.to_string()),
         None => failed(error.to_string()),

@@ -28,7 +28,13 @@ pub struct Recovered {
 }
 
 /// Settles everything that is open. An error about one batch or step is collected; the rest goes on.
-pub fn recover(chain: &mut Chain, stores: &Stores<'_>, armed: Armed, keep_raw: impl Fn(&TableName, Timestamp) -> Option<Timestamp>, now: Timestamp) -> Result<Recovered> {
+pub fn recover(
+    chain: &mut Chain,
+    stores: &Stores<'_>,
+    armed: Armed,
+    keep_raw: impl Fn(&TableName, Timestamp) -> Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Recovered> {
     let mut recovered = Recovered::default();
     let open: Vec<(String, bool)> = chain
         .state()
@@ -62,21 +68,31 @@ pub fn recover(chain: &mut Chain, stores: &Stores<'_>, armed: Armed, keep_raw: i
 }
 
 /// Destroys what belongs to nothing: uploads of abandoned batches, attachments that no entry names.
-pub fn sweep(chain: &mut Chain, stores: &Stores<'_>, armed: Armed, errors: &mut Vec<Error>, now: Timestamp) -> Result<u64> {
+pub fn sweep(
+    chain: &mut Chain,
+    stores: &Stores<'_>,
+    armed: Armed,
+    errors: &mut Vec<Error>,
+    now: Timestamp,
+) -> Result<u64> {
     let Uploads { found: uploads, live, unreadable } = orphan_uploads(chain.state(), stores)?;
     errors.extend(unreadable);
-    let mut all = destroy(chain, stores, armed, ProofKind::NeverCommitted, &uploads, now, |subject, state| match subject {
-        Subject::Partial { path, batch } => {
-            NeverCommitted::prove_upload(path, batch, state, &live).map(Proof::NeverCommitted)
-        }
-        _ => Err(Blocked::because("it is no upload")),
-    })?;
+    let mut all =
+        destroy(chain, stores, armed, ProofKind::NeverCommitted, &uploads, now, |subject, state| match subject {
+            Subject::Partial { path, batch } => {
+                NeverCommitted::prove_upload(path, batch, state, &live).map(Proof::NeverCommitted)
+            }
+            _ => Err(Blocked::because("it is no upload")),
+        })?;
     // Destroying the uploads wrote attachments of its own: look at what is named now.
     let attachments = orphan_attachments(chain)?;
-    let more = destroy(chain, stores, armed, ProofKind::NeverCommitted, &attachments, now, |subject, state| match subject {
-        Subject::Attachment { sha256 } => NeverCommitted::prove_attachment(sha256, state).map(Proof::NeverCommitted),
-        _ => Err(Blocked::because("it is no attachment")),
-    })?;
+    let more =
+        destroy(chain, stores, armed, ProofKind::NeverCommitted, &attachments, now, |subject, state| match subject {
+            Subject::Attachment { sha256 } => {
+                NeverCommitted::prove_attachment(sha256, state).map(Proof::NeverCommitted)
+            }
+            _ => Err(Blocked::because("it is no attachment")),
+        })?;
     all.destroyed += more.destroyed;
     errors.extend(all.failed);
     errors.extend(more.failed);
@@ -121,7 +137,9 @@ fn settle_destructions(
             Subject::Partial { path, batch } => {
                 NeverCommitted::prove_upload(path, batch, state, &live).map(Proof::NeverCommitted)
             }
-            Subject::Attachment { sha256 } => NeverCommitted::prove_attachment(sha256, state).map(Proof::NeverCommitted),
+            Subject::Attachment { sha256 } => {
+                NeverCommitted::prove_attachment(sha256, state).map(Proof::NeverCommitted)
+            }
             _ => Err(Blocked::because("no stage of this version can prove anything about it")),
         })?;
         recovered.settled += 1;
@@ -161,7 +179,9 @@ fn orphan_uploads(state: &State, stores: &Stores<'_>) -> Result<Uploads> {
         for folder in [table_path(table), quarantine_folder(table)] {
             for meta in stores.archive.list(Some(&folder))? {
                 let name = meta.location.filename().unwrap_or_default();
-                let batch = abandoned.iter().find(|(id, _)| name.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with(['-', '.'])));
+                let batch = abandoned
+                    .iter()
+                    .find(|(id, _)| name.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with(['-', '.'])));
                 if let Some((id, _)) = batch {
                     found.push(Subject::Partial { path: meta.location.to_string(), batch: (*id).clone() });
                 }

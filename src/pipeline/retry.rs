@@ -72,15 +72,24 @@ pub fn retry(context: &Context, request: &Request) -> Result<Vec<Retried>> {
         chain.append_or_end(now, intent)?;
         let writer = BatchWriter::new(context, &rule, &table_name, &batch, schema, now)?;
         let written = read_quarantine(context, writer, &files);
-        let archived: Archived = match written.and_then(|written| prepare_and_commit(context, &mut chain, &open, &batch, written, now)) {
-            Ok(archived) => archived,
-            Err(error) => {
-                if let Err(second) = abandon(context, &mut chain, &context.source_stores(), &batch, &error.to_string(), Armed::default(), now) {
-                    tracing::debug!(%second, batch, "the batch could not be abandoned; the next run settles it");
+        let archived: Archived =
+            match written.and_then(|written| prepare_and_commit(context, &mut chain, &open, &batch, written, now)) {
+                Ok(archived) => archived,
+                Err(error) => {
+                    if let Err(second) = abandon(
+                        context,
+                        &mut chain,
+                        &context.source_stores(),
+                        &batch,
+                        &error.to_string(),
+                        Armed::default(),
+                        now,
+                    ) {
+                        tracing::debug!(%second, batch, "the batch could not be abandoned; the next run settles it");
+                    }
+                    return Err(error);
                 }
-                return Err(error);
-            }
-        };
+            };
         done.push(Retried {
             table: table.to_string(),
             tried: archived.counts.decoded,
@@ -106,7 +115,11 @@ fn asked_for(state: &State, request: &Request) -> BTreeMap<TableName, Vec<Quaran
     by_table
 }
 
-fn read_quarantine(context: &Context, mut writer: BatchWriter<'_>, files: &[Quarantined]) -> Result<super::batch::Written> {
+fn read_quarantine(
+    context: &Context,
+    mut writer: BatchWriter<'_>,
+    files: &[Quarantined],
+) -> Result<super::batch::Written> {
     for quarantined in files {
         for item in read_items(&context.archive, quarantined)? {
             let layout = context.sources.iter().find(|source| source.name == item.source).map(|source| &source.layout);

@@ -81,7 +81,13 @@ impl RunReport {
         };
         let unreadable = self.tables.values().any(|table| table.unreadable > 0).then_some(3);
         let decision = (!self.disarmed.is_empty()).then_some(4);
-        self.errors.iter().map(Error::exit_code).chain(unreadable).chain(decision).max_by_key(|code| severity(*code)).unwrap_or(0)
+        self.errors
+            .iter()
+            .map(Error::exit_code)
+            .chain(unreadable)
+            .chain(decision)
+            .max_by_key(|code| severity(*code))
+            .unwrap_or(0)
     }
 }
 
@@ -126,7 +132,8 @@ pub fn run(context: &Context, request: &Request, host_now: Timestamp) -> Result<
     let sources = context.source_stores();
     let stores = Stores { archive: &context.archive, sources: &sources };
     let keep_raw = |table: &TableName, at: Timestamp| policies.rule_for(table)?.keep_raw.after(at);
-    let Recovered { rolled_forward, abandoned, swept, errors, .. } = recover(&mut chain, &stores, armed, keep_raw, now)?;
+    let Recovered { rolled_forward, abandoned, swept, errors, .. } =
+        recover(&mut chain, &stores, armed, keep_raw, now)?;
     (report.recovered, report.abandoned, report.swept) = (rolled_forward, abandoned, swept);
     report.errors.extend(errors);
 
@@ -216,7 +223,8 @@ fn create(context: &Context, chain: &mut Chain, now: Timestamp) -> Result<()> {
         return chain.append_or_end(now, body);
     }
     if chain.state().simulation != context.simulation {
-        let (is, says) = if context.simulation { ("a real one", "a simulation") } else { ("a simulation", "a real one") };
+        let (is, says) =
+            if context.simulation { ("a real one", "a simulation") } else { ("a simulation", "a real one") };
         return Err(Error::new(Kind::Usage, "opening the archive", format!("it is {is}, but the settings say {says}"))
             .with_hint("`simulation` is fixed when an archive is created; nothing was done"));
     }
@@ -224,7 +232,12 @@ fn create(context: &Context, chain: &mut Chain, now: Timestamp) -> Result<()> {
 }
 
 /// The policy of this run: the folder's, or, should that be invalid, the last one the ledger accepted.
-fn accepted_policies(context: &Context, chain: &mut Chain, now: Timestamp, report: &mut RunReport) -> Result<PolicySet> {
+fn accepted_policies(
+    context: &Context,
+    chain: &mut Chain,
+    now: Timestamp,
+    report: &mut RunReport,
+) -> Result<PolicySet> {
     let invalid = match &context.policies {
         Ok(policies) => {
             let digest = policies.digest();
@@ -236,9 +249,8 @@ fn accepted_policies(context: &Context, chain: &mut Chain, now: Timestamp, repor
         }
         Err(invalid) => invalid,
     };
-    let failed = |hint: &str| {
-        Error::new(Kind::Decision, "reading the policies", invalid.to_string()).with_hint(hint.to_owned())
-    };
+    let failed =
+        |hint: &str| Error::new(Kind::Decision, "reading the policies", invalid.to_string()).with_hint(hint.to_owned());
     let Some(accepted) = chain.state().policy.clone() else {
         return Err(failed("nothing was done; `holdfast check` shows every mistake"));
     };
@@ -252,7 +264,13 @@ fn accepted_policies(context: &Context, chain: &mut Chain, now: Timestamp, repor
 }
 
 /// What may be destroyed in this run: what is armed, unless the clock or the policies are in doubt.
-fn disarm(context: &Context, last_at: Option<Timestamp>, now: Timestamp, host_now: Timestamp, report: &mut RunReport) -> Armed {
+fn disarm(
+    context: &Context,
+    last_at: Option<Timestamp>,
+    now: Timestamp,
+    host_now: Timestamp,
+    report: &mut RunReport,
+) -> Armed {
     let any = context.armed.raw || context.armed.expired;
     if let Some(last) = last_at.filter(|last| now < *last && any) {
         report.disarmed.push(format!("now ({now}) is before the ledger's last entry ({last})"));
@@ -277,8 +295,12 @@ fn find(context: &Context, now: Timestamp, report: &mut RunReport) -> Vec<RawObj
             Ok(discovery) => {
                 report.unsettled += discovery.unsettled.len() as u64;
                 report.errors.extend(discovery.unreadable.iter().map(|stranger| {
-                    Error::new(Kind::Object, format!("looking at {}:{}", stranger.source, stranger.path), &stranger.reason)
-                        .with_hint("what it holds is unknown; nothing of it was archived or cleared")
+                    Error::new(
+                        Kind::Object,
+                        format!("looking at {}:{}", stranger.source, stranger.path),
+                        &stranger.reason,
+                    )
+                    .with_hint("what it holds is unknown; nothing of it was archived or cleared")
                 }));
                 report.strangers.extend(discovery.strangers);
                 objects.extend(discovery.objects);
@@ -310,7 +332,8 @@ fn checkpoint(context: &Context, chain: &mut Chain, now: Timestamp, report: &mut
         .tables
         .values()
         .filter(|known| {
-            let last = chain.state().checkpoints.iter().filter(|one| one.table == known.name).map(|one| one.version + 1).max();
+            let last =
+                chain.state().checkpoints.iter().filter(|one| one.table == known.name).map(|one| one.version + 1).max();
             known.version + 1 >= last.unwrap_or(0) + CHECKPOINT_EVERY
         })
         .map(|known| known.name.clone())

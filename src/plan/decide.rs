@@ -89,7 +89,8 @@ pub enum Reason {
 
 impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let day = |until: &Option<Timestamp>| until.map_or_else(|| "for ever".to_owned(), |until| format!("until {until}"));
+        let day =
+            |until: &Option<Timestamp>| until.map_or_else(|| "for ever".to_owned(), |until| format!("until {until}"));
         match self {
             Reason::NoRule => f.write_str("no rule names its table, and there are no [defaults]: kept"),
             Reason::NotArchived => f.write_str("its rule says archive = false: kept"),
@@ -131,7 +132,12 @@ pub fn decide(inputs: &Inputs<'_>) -> Plan {
         // What was moved aside continues under another name: before that name is read anew.
         objects.sort_by_key(|planned| {
             let object = &planned.object;
-            (object.aside_of.is_none(), object.period.map(|period| period.start), object.source.clone(), object.path.clone())
+            (
+                object.aside_of.is_none(),
+                object.period.map(|period| period.start),
+                object.source.clone(),
+                object.path.clone(),
+            )
         });
         for chunk in batches(objects, inputs.batch_bytes) {
             plan.archive.push(Archiving { table: table.clone(), objects: chunk });
@@ -144,6 +150,9 @@ pub fn decide(inputs: &Inputs<'_>) -> Plan {
 pub fn clearings(inputs: &Inputs<'_>) -> (Vec<Clearing>, Vec<Verdict>) {
     let (mut due, mut kept) = (Vec::new(), Vec::new());
     for object in inputs.objects {
+        if !asked_for(object, inputs) {
+            continue;
+        }
         let Some(known) = current(object, inputs.state) else { continue };
         let Some(rule) = rule_of(object, inputs) else { continue };
         let until = rule.keep_raw.after(known.archived_at);
@@ -169,12 +178,16 @@ fn verdict(object: &RawObject, reason: Reason) -> Verdict {
     Verdict { source: object.source.clone(), path: object.path.clone(), table: object.table.clone(), reason }
 }
 
+fn asked_for(object: &RawObject, inputs: &Inputs<'_>) -> bool {
+    inputs.only.is_empty() || inputs.only.contains(&object.table)
+}
+
 fn rule_of(object: &RawObject, inputs: &Inputs<'_>) -> Option<Rule> {
     inputs.policies.rule_for(&object.table)
 }
 
 fn judge_object(object: &RawObject, inputs: &Inputs<'_>) -> Result<Planned, Reason> {
-    if !inputs.only.is_empty() && !inputs.only.contains(&object.table) {
+    if !asked_for(object, inputs) {
         return Err(Reason::OtherTable);
     }
     let rule = rule_of(object, inputs).ok_or(Reason::NoRule)?;

@@ -81,7 +81,8 @@ impl Judge {
         let token = member.value.of(record);
         let spelled = token.get(1..token.len() - 1).unwrap_or_default();
         let text = text::unescape(spelled).map_err(|_| format!("its {} is not a time", self.time_column))?;
-        let moment = time::parse(&text).ok_or_else(|| format!("its {} is not a time that is understood", self.time_column))?;
+        let moment =
+            time::parse(&text).ok_or_else(|| format!("its {} is not a time that is understood", self.time_column))?;
         if moment.ambiguous {
             return Err(format!("its {} does not tell the day from the month", self.time_column).into());
         }

@@ -20,8 +20,8 @@ use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, RenameTargetMode, Result, UploadPart,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, RenameTargetMode, Result, UploadPart,
 };
 
 const NAME: &str = "local folder";
@@ -83,7 +83,11 @@ impl DurableLocal {
         Ok(swept)
     }
 
-    async fn blocking<T: Send + 'static>(&self, path: &Path, work: impl FnOnce(&Disk, &FsPath) -> io::Result<T> + Send + 'static) -> Result<T> {
+    async fn blocking<T: Send + 'static>(
+        &self,
+        path: &Path,
+        work: impl FnOnce(&Disk, &FsPath) -> io::Result<T> + Send + 'static,
+    ) -> Result<T> {
         let target = self.inner.path_to_filesystem(path)?;
         let disk = Arc::clone(&self.disk);
         let shown = path.to_string();
@@ -137,7 +141,9 @@ impl Disk {
         let named = self.create_folders(folder).and_then(|()| match mode {
             PutMode::Overwrite => fs::rename(staged, target),
             PutMode::Create => fs::hard_link(staged, target),
-            PutMode::Update(_) => Err(io::Error::new(io::ErrorKind::Unsupported, "no conditional update on a local disk")),
+            PutMode::Update(_) => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, "no conditional update on a local disk"))
+            }
         });
         if named.is_err() || matches!(mode, PutMode::Create) {
             let _ = fs::remove_file(staged);
@@ -265,7 +271,9 @@ impl ObjectStore for DurableLocal {
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, _: CopyOptions) -> Result<()> {
-        Err(Error::NotSupported { source: format!("copying {from} to {to}: Holdfast never copies within a store").into() })
+        Err(Error::NotSupported {
+            source: format!("copying {from} to {to}: Holdfast never copies within a store").into(),
+        })
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {

@@ -54,8 +54,9 @@ impl Store {
     pub fn sweep(&self) -> Result<usize> {
         match &self.sweep {
             None => Ok(0),
-            Some(sweep) => sweep()
-                .map_err(|source| Error::from_source(Kind::Store, format!("sweeping the staging area of {}", self.url), source)),
+            Some(sweep) => sweep().map_err(|source| {
+                Error::from_source(Kind::Store, format!("sweeping the staging area of {}", self.url), source)
+            }),
         }
     }
 
@@ -81,7 +82,8 @@ impl Store {
 
     /// A range of bytes, only if the object's etag is still `etag` (where one is given). `Ok(None)`: there is no such object.
     pub fn get_range(&self, path: &Path, range: Range<u64>, etag: Option<&str>) -> Result<Option<Bytes>> {
-        let options = GetOptions { range: Some(range.into()), if_match: etag.map(String::from), ..GetOptions::default() };
+        let options =
+            GetOptions { range: Some(range.into()), if_match: etag.map(String::from), ..GetOptions::default() };
         let answer = self.wait(async { self.inner.get_opts(path, options).await?.bytes().await });
         self.found("reading", path, answer)
     }
@@ -157,7 +159,14 @@ impl Store {
         let upload = self
             .wait(self.inner.put_multipart(path))
             .map_err(|source| self.failed("starting to write", path, source))?;
-        Ok(Upload { store: self.clone(), path: path.clone(), upload, buffer: Vec::new(), written: 0, hasher: Sha256::new() })
+        Ok(Upload {
+            store: self.clone(),
+            path: path.clone(),
+            upload,
+            buffer: Vec::new(),
+            written: 0,
+            hasher: Sha256::new(),
+        })
     }
 
     /// The object's place, for people.

@@ -119,7 +119,7 @@ fn kinds() -> Vec<Kept> {
     let state = chain.state();
     let table = &state.tables["main/signin"];
     let segment =
-        |day: usize| table.segments.keys().find(|path| path.contains(&format!("day=2024-03-{day:02}"))).unwrap();
+        |day: usize| table.segments.keys().find(|path| path.contains(&format!("_hf_day=2024-03-{day:02}"))).unwrap();
     let in_table = |path: &str| format!("archive/tables/main/Signin/{path}");
     let commit = |version: usize| in_table(&format!("_delta_log/{version:020}.json"));
     let checkpoint = |version: usize| in_table(&format!("_delta_log/{version:020}.checkpoint.parquet"));

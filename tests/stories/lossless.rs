@@ -9,7 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::site::{Site, Packing, columns_of, lines};
+use crate::site::{Packing, Site, columns_of, lines};
 use crate::support::compare::same_records;
 use crate::support::generate;
 
@@ -64,9 +64,7 @@ fn record(members: &str) -> Vec<u8> {
 fn generated_records_come_back(table: &str) {
     // Several runs on one table: later ones meet columns and types that earlier ones fixed.
     let runs = vec(vec(generate::record(), 1..150), 1..4);
-    let outcome = runner(5).run(&runs, |runs| {
-        round_trip(&Site::new(), table, &runs).map_err(TestCaseError::fail)
-    });
+    let outcome = runner(5).run(&runs, |runs| round_trip(&Site::new(), table, &runs).map_err(TestCaseError::fail));
     outcome.unwrap_or_else(|error| panic!("{error}"));
 }
 
@@ -83,7 +81,8 @@ fn i9_generated_records_come_back_from_a_catalogued_table() {
 #[test]
 fn i9_generated_records_without_a_time_come_back() {
     let site_of = || {
-        Site::new().with_policy("version = 1\n[defaults]\narchive_after = \"0d\"\nretain = \"1y\"\nclock = \"arrival\"\n")
+        Site::new()
+            .with_policy("version = 1\n[defaults]\narchive_after = \"0d\"\nretain = \"1y\"\nclock = \"arrival\"\n")
     };
     let runs = vec(vec(generate::record_without_time(), 1..100), 1..3);
     let outcome = runner(4).run(&runs, |runs| round_trip(&site_of(), "Bare_CL", &runs).map_err(TestCaseError::fail));
@@ -113,7 +112,11 @@ fn i9_more_names_than_columns_come_back() {
         let members: Vec<String> = (from..from + 400).map(|name| format!(r#""N{name}":{name}"#)).collect();
         record(&members.join(","))
     };
-    comes_back(&site, "Sparse_CL", &[(0..6).map(|row| sparse(row * 400)).collect(), (6..11).map(|row| sparse(row * 400)).collect()]);
+    comes_back(
+        &site,
+        "Sparse_CL",
+        &[(0..6).map(|row| sparse(row * 400)).collect(), (6..11).map(|row| sparse(row * 400)).collect()],
+    );
     assert_eq!(schema_of(&site, "Sparse_CL").columns().len(), holdfast::archive::schema::MAX_COLUMNS);
 }
 
@@ -159,7 +162,8 @@ fn i9_every_form_of_timestamp_comes_back_from_a_datetime_column() {
 
 #[test]
 fn the_forms_of_timestamp_met_in_real_logs_are_all_tried() {
-    let Some(text) = crate::site::shared("data/time_formats.txt").and_then(|path| std::fs::read_to_string(path).ok()) else {
+    let Some(text) = crate::site::shared("data/time_formats.txt").and_then(|path| std::fs::read_to_string(path).ok())
+    else {
         return;
     };
     let met: Vec<&str> = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
@@ -173,11 +177,17 @@ fn the_forms_of_timestamp_met_in_real_logs_are_all_tried() {
 fn i9_a_type_once_fixed_loses_nothing() {
     let site = Site::new();
     let of = |values: &[&str]| values.iter().map(|value| record(&format!(r#""x":{value}"#))).collect::<Vec<_>>();
-    let all = ["1", "1.0", "1e0", "true", "null", r#""1""#, "{}", "[1,{}]", "12345678901234567890", "-0", r#""\ud800""#];
+    let all =
+        ["1", "1.0", "1e0", "true", "null", r#""1""#, "{}", "[1,{}]", "12345678901234567890", "-0", r#""\ud800""#];
     let mut firsts = Vec::new();
-    for (table, first) in
-        [("I", "7"), ("F", "1.5"), ("B", "false"), ("T", r#""a""#), ("J", r#"{"a": 1.0}"#), ("L", "-9223372036854775808")]
-    {
+    for (table, first) in [
+        ("I", "7"),
+        ("F", "1.5"),
+        ("B", "false"),
+        ("T", r#""a""#),
+        ("J", r#"{"a": 1.0}"#),
+        ("L", "-9223372036854775808"),
+    ] {
         comes_back(&site, table, &[of(&[first]), of(&all), of(&[first, "2"])]);
         firsts.push(typed(&site, table).remove(1));
         // Three runs of one table each: the next table begins a site of its own.
@@ -207,10 +217,17 @@ fn i9_names_that_collide_come_back() {
     let all = names.enumerate().map(|(at, name)| format!("{}:{at}", serde_json::to_string(name).unwrap()));
     let all: Vec<String> = all.collect();
     let one_each: Vec<Vec<u8>> = all.iter().map(|member| record(member)).collect();
-    comes_back(&site, "Names_CL", &[one_each.clone(), vec![record(&all.join(","))], one_each.into_iter().rev().collect()]);
+    comes_back(
+        &site,
+        "Names_CL",
+        &[one_each.clone(), vec![record(&all.join(","))], one_each.into_iter().rev().collect()],
+    );
     let columns = typed(&site, "Names_CL");
     for (name, _) in &columns {
-        assert!(!name.starts_with("_hf_") && !name.contains([' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '=']), "{name}");
+        assert!(
+            !name.starts_with("_hf_") && !name.contains([' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '=']),
+            "{name}"
+        );
     }
     let folded: BTreeSet<String> = columns.iter().map(|(name, _)| name.to_lowercase()).collect();
     assert_eq!(folded.len(), columns.len());
@@ -236,5 +253,9 @@ fn i9_later_runs_add_columns() {
 #[test]
 fn i9_a_repeated_key_comes_back_with_all_its_values() {
     let site = Site::new();
-    comes_back(&site, "Twice_CL", &[vec![record(r#""k":1,"k":1,"k":"2""#), record(r#""k":3"#), record(r#""k":4,"\u006b":null"#)]]);
+    comes_back(
+        &site,
+        "Twice_CL",
+        &[vec![record(r#""k":1,"k":1,"k":"2""#), record(r#""k":3"#), record(r#""k":4,"\u006b":null"#)]],
+    );
 }

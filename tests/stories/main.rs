@@ -1,11 +1,14 @@
 //! The stories: what Holdfast promises, told against the library as users meet it. One binary, since each one links
 //! the whole engine.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a story that cannot go on fails, and says what it covered")]
+
 #[path = "../support/faults.rs"]
 mod faults;
 #[path = "../support/site.rs"]
 mod site;
 #[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "the library's own tests use the rest of it")]
 mod support;
 #[path = "../support/world.rs"]
 mod world;

@@ -56,7 +56,10 @@ fn expect(bad: &[(&[u8], &str)]) {
         // Its place in the object, to find it there.
         let place = item.offset as usize;
         assert_eq!(&bytes[place..place + record.len()], *record);
-        assert_eq!((item.source.as_str(), item.path.as_str(), item.whole_object), ("collector", object("a").as_str(), false));
+        assert_eq!(
+            (item.source.as_str(), item.path.as_str(), item.whole_object),
+            ("collector", object("a").as_str(), false)
+        );
     }
     assert_eq!(found.len(), bad.len());
     let archived: Vec<Vec<u8>> = all.iter().step_by(2).cloned().collect();
@@ -147,7 +150,7 @@ fn by_arrival_only_broken_lines_are_quarantined() {
     let report = site.run_well(NOW);
     assert_eq!(counts(&report), Counts { decoded: 4, archived: 3, quarantined: 1, ..Counts::default() });
     // By the day of the run.
-    assert!(site.segments("main/Signin_CL")[0].to_string_lossy().contains("/day=2024-07-10/"));
+    assert!(site.segments("main/Signin_CL")[0].to_string_lossy().contains("/_hf_day=2024-07-10/"));
 }
 
 /// I11: a record longer than memory allows never comes into memory whole, and is kept whole.
@@ -169,7 +172,11 @@ fn oversized_records_are_kept_as_they_were() {
     let found = site.quarantine();
     let kept: Vec<&Vec<u8>> = found.iter().map(|(_, bytes)| bytes).collect();
     assert!(kept == [&long, &longer, &of_length(2 * most)]);
-    assert!(found.iter().all(|(item, _)| item.reason.contains(&format!("longer than {most} bytes"))), "{}", found[0].0.reason);
+    assert!(
+        found.iter().all(|(item, _)| item.reason.contains(&format!("longer than {most} bytes"))),
+        "{}",
+        found[0].0.reason
+    );
     same_records(&[good(), fits, good()], &site.restore("main/Signin_CL")).unwrap();
 }
 

@@ -11,7 +11,7 @@ use holdfast::error::Result;
 use holdfast::restore::RecordSink;
 use jiff::civil::Date;
 
-use crate::site::{Site, Packing, lines, shared};
+use crate::site::{Packing, Site, lines, shared};
 use crate::support::compare::{same_record, same_records};
 
 /// The event's time decides the day where a table has a usable one, else its arrival.
@@ -48,8 +48,15 @@ retain = "10y"
 "#;
 
 /// What can be archived by the event's time, with all of its records.
-const WITH_TIME: &[&str] =
-    &["CarbonBlackAuditLogs_CL", "Okta_CL", "LinuxAudit_CL", "cloudtrail", "WindowsEvents", "AADAuditEvents", "OfficeActivityEvents"];
+const WITH_TIME: &[&str] = &[
+    "CarbonBlackAuditLogs_CL",
+    "Okta_CL",
+    "LinuxAudit_CL",
+    "cloudtrail",
+    "WindowsEvents",
+    "AADAuditEvents",
+    "OfficeActivityEvents",
+];
 
 /// Archives records both ways if `by_event`, else by arrival, and compares what comes back.
 fn comes_back(table: &str, objects: &[Vec<Vec<u8>>], by_event: bool) {
@@ -188,9 +195,8 @@ fn elements(bytes: &[u8], depth: usize) -> Vec<Vec<u8>> {
 /// The lines of each file in a zip, but for what macOS adds.
 fn zipped(path: &Path) -> Vec<Vec<Vec<u8>>> {
     let bytes = fs::read(path).unwrap();
-    let number = |at: usize, width: usize| {
-        bytes[at..at + width].iter().rev().fold(0, |sum, &byte| sum << 8 | usize::from(byte))
-    };
+    let number =
+        |at: usize, width: usize| bytes[at..at + width].iter().rev().fold(0, |sum, &byte| sum << 8 | usize::from(byte));
     let end = bytes.windows(4).rposition(|window| window == b"PK\x05\x06").unwrap();
     let (count, mut at) = (number(end + 10, 2), number(end + 16, 4));
     let mut found = Vec::new();

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::Array;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -268,9 +268,8 @@ impl Site {
             store: open(&self.url(&source.name), Missing::Refuse, runtime().handle()),
         });
         let file = PolicyFile { name: "policy.toml".into(), text: self.policies.clone() };
-        let policies = PolicySet::from_files(vec![file]).unwrap_or_else(|mistakes| {
-            panic!("{}", holdfast::settings::diagnose::render_all(&mistakes, false))
-        });
+        let policies = PolicySet::from_files(vec![file])
+            .unwrap_or_else(|mistakes| panic!("{}", holdfast::settings::diagnose::render_all(&mistakes, false)));
         Context {
             archive: self.archive(),
             ledger: self.open("archive/ledger"),
