@@ -1,6 +1,8 @@
 //! The stories: what Holdfast promises, told against the library as users meet it. One binary, since each one links
 //! the whole engine.
 
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on ends")]
+
 #[path = "../support/faults.rs"]
 mod faults;
 #[path = "../support/site.rs"]
@@ -19,3 +21,4 @@ mod policy;
 mod quarantine;
 mod real_logs;
 mod sources;
+mod trouble;
