@@ -107,8 +107,26 @@ fn as_texts<S: serde::Serializer>(errors: &[Error], serializer: S) -> Result<S::
     }))
 }
 
-/// Runs once at `request.now`. An `Err` ended the run; what it did until then is settled by the next one.
+/// Runs once at `request.now`. An `Err` ended the run; what it did until then is settled by the next one. Every error
+/// says what to do.
 pub fn run(context: &Context, request: &Request, host_now: Timestamp) -> Result<RunReport> {
+    let mut report = run_once(context, request, host_now).map_err(hinted)?;
+    report.errors = report.errors.into_iter().map(hinted).collect();
+    Ok(report)
+}
+
+/// What can be said of any failure of a run.
+fn hinted(error: Error) -> Error {
+    match error.hint() {
+        Some(_) => error,
+        None => error.with_hint(
+            "nothing is lost: raw objects stay until their records are safe, and the next run settles what this one began; \
+             see to the cause, then run again",
+        ),
+    }
+}
+
+fn run_once(context: &Context, request: &Request, host_now: Timestamp) -> Result<RunReport> {
     let now = request.now;
     let _lease = (context.take_lease)()?;
     context.archive.sweep()?;

@@ -22,3 +22,4 @@ mod policy;
 mod quarantine;
 mod real_logs;
 mod sources;
+mod trouble;

@@ -27,8 +27,6 @@ pub enum Fault {
     ErrBefore,
     /// The call does its work and errs.
     ErrAfter,
-    /// The call and all later ones do nothing and err: the process is gone.
-    DieBefore,
     /// The call does its work, but its answer is lost and all later calls err: the process is gone, or the store is.
     DieAfter,
     /// The call waits, until resumed, before it does its work.
@@ -135,10 +133,6 @@ impl Faults {
         match fault {
             Fault::ErrBefore => Turn::Fail,
             Fault::ErrAfter => Turn::WorkThenFail,
-            Fault::DieBefore => {
-                inner.dead = true;
-                Turn::Fail
-            }
             Fault::DieAfter => {
                 inner.dead = true;
                 Turn::WorkThenFail

@@ -166,11 +166,6 @@ impl World {
         run_at(&self.context(None, None), now)
     }
 
-    /// Judges the quarantine again, with nothing going wrong.
-    pub fn retry(&self, now: &str) -> holdfast::Result<()> {
-        retry_at(&self.context(None, None), now)
-    }
-
     /// The ledger as it can be read now.
     pub fn chain(&self) -> holdfast::Result<Chain> {
         Chain::open(self.store("ledger", None, None), "test", Box::new(String::new))
