@@ -11,6 +11,7 @@ mod support;
 mod world;
 
 mod crash;
+mod format;
 mod house;
 mod lossless;
 mod policy;
