@@ -15,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::ledger::{
     Chain, Head, KnownTable, Stage, State, ZEROS, attachment_path, entry_path, list_entries, parse_entry, read_head, sha256_hex,
 };
+use crate::pipeline::check_witnesses;
 use crate::pipeline::read_back::read_back;
 use crate::source::hash_prefix;
 use crate::storage::Store;
@@ -72,6 +73,8 @@ impl Verification {
 
 const LEDGER_MEANING: &str = "what happened there cannot be proven any more; until it is put back from a copy, nothing is archived, \
     cleared or destroyed";
+const HEAD_MEANING: &str = "the newest entries are witnessed by Delta commits only, and no run starts until it is put back from a \
+    copy or, if nothing else is damaged, removed";
 const SEGMENT_MEANING: &str = "the rows of this segment cannot be trusted; raw objects it was made from are not cleared. Put the \
     file back from a copy, or archive the raw objects again if they are still there";
 const TABLE_MEANING: &str = "nothing is added to, cleared from or destroyed in this table; put the file back from a copy";
@@ -102,6 +105,13 @@ pub fn verify(archive: &Store, ledger: &Store, sources: &BTreeMap<String, Store>
         Err(error) => return Err(error),
     };
     let state = chain.state();
+    // A commit that the ledger does not know may have seen more of it than is there.
+    match check_witnesses(archive, &chain) {
+        Err(error) if error.kind() == Kind::Damaged => {
+            found.damaged(error.attempted().trim_start_matches("reading "), error.reason(), LEDGER_MEANING);
+        }
+        checked => checked?,
+    }
     for known in state.tables.values() {
         check_table(archive, ledger, state, known, threads, &mut found)?;
     }
@@ -161,7 +171,7 @@ fn check_head(ledger: &Store, head: Option<&Head>, found: &mut Verification) -> 
     let what = "head.json, the ledger's witness";
     match read_head(ledger) {
         Err(error) if error.kind() == Kind::Damaged => {
-            found.damaged(what, error.reason(), "the newest entries are witnessed by Delta commits only; the next run writes it anew");
+            found.damaged(what, error.reason(), HEAD_MEANING);
         }
         Err(error) => return Err(error),
         Ok(None) if head.is_some() => {

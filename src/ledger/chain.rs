@@ -220,7 +220,10 @@ pub fn list_entries(store: &Store) -> Result<Vec<u64>> {
 pub fn read_head(store: &Store) -> Result<Option<Head>> {
     let Some(bytes) = store.get(&Path::from("head.json"))? else { return Ok(None) };
     serde_json::from_slice(&bytes).map(Some).map_err(|source| {
-        Error::from_source(Kind::Damaged, format!("reading {}", store.describe(&Path::from("head.json"))), source)
+        Error::from_source(Kind::Damaged, format!("reading {}", store.describe(&Path::from("head.json"))), source).with_hint(
+            "it only repeats the newest entry: put it back from a copy, or, if `holdfast verify` finds nothing else, remove \
+             it; until then no run starts",
+        )
     })
 }
 

@@ -20,4 +20,5 @@ mod witness;
 pub use batch::Limits;
 pub use context::{Context, Event, Ids, Progress, Request, Source, TakeLease, Unwatched};
 pub use retry::{Retried, retry};
+pub use witness::check_witnesses;
 pub use run::{NotCleared, RunReport, TableReport, run};

@@ -15,15 +15,14 @@ mod kill;
 mod record;
 
 use std::io::Write;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::faults::{Call, Fault, Faults};
-use crate::world::{Seen, World, retry_at, run_at};
+use crate::world::{Seen, World, for_all, retry_at, run_at};
 
 const POLICY: &str = r#"
 version = 1
@@ -143,25 +142,6 @@ fn take_over(act: Act, world: &World, n: usize, now: &'static str, wrong: &mut V
             wrong.push("the paused runner panicked".into());
         }
     });
-}
-
-/// Plays all cases on two threads; panics with everything that went wrong.
-fn for_all<T: Sync>(cases: &[T], play: impl Fn(&T) -> Option<String> + Sync) {
-    let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Some(failure) = play(case) {
-                        failures.lock().unwrap().push(failure);
-                    }
-                }
-            });
-        }
-    });
-    println!("{} cases", cases.len());
-    let failures = failures.into_inner().unwrap();
-    assert!(failures.is_empty(), "{} of {} cases failed:\n{}", failures.len(), cases.len(), failures.join("\n"));
 }
 
 fn record(time: &str, number: u32) -> String {

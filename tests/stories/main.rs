@@ -11,6 +11,8 @@ mod support;
 mod world;
 
 mod crash;
+mod damage;
+mod docs;
 mod format;
 mod house;
 mod lossless;

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use holdfast::archive::{read_bytes, read_items};
 use holdfast::ledger::{Armed, Chain, Counts, Lease, Stage};
@@ -28,6 +28,8 @@ use crate::faults::Faults;
 
 /// The source's name.
 pub const SOURCE: &str = "collector";
+
+const LAYOUT: &str = "{table}/{year}/{month}/{day}/*";
 
 /// One archive with its ledger and source.
 #[derive(Debug)]
@@ -135,7 +137,7 @@ impl World {
                 name: SOURCE.into(),
                 workspace: "main".into(),
                 settle: SignedDuration::ZERO,
-                layout: Layout::parse("{table}/{year}/{month}/{day}/*").unwrap(),
+                layout: Layout::parse(LAYOUT).unwrap(),
                 store: Ok(self.store(SOURCE, faults, observer)),
             }],
             policies: Ok(PolicySet::from_files(vec![policy]).unwrap_or_else(|mistakes| panic!("{mistakes:?}"))),
@@ -148,6 +150,15 @@ impl World {
             host: "test".into(),
             progress: Box::new(Unwatched),
         }
+    }
+
+    /// A settings file for the command line that says the same.
+    pub fn settings(&self) -> PathBuf {
+        self.write("policies/policy.toml", &self.policy);
+        let source = format!("name = \"{SOURCE}\"\nurl = \"{SOURCE}\"\nlayout = \"{LAYOUT}\"\nsettle = \"0s\"");
+        let settings = "archive = \"archive\"\nledger = \"ledger\"\npolicies = \"policies\"\n[delete]\nraw = true\n";
+        self.write("holdfast.toml", format!("{settings}[[source]]\n{source}\n"));
+        self.path("holdfast.toml")
     }
 
     /// Runs with nothing going wrong.
@@ -236,6 +247,7 @@ impl World {
         named.extend(state.quarantine.iter().flat_map(|kept| [kept.file.data.clone(), kept.file.index.clone()]));
         unnamed("archive", &self.files("archive"), &named, &mut ends);
         let mut named = BTreeSet::from(["head.json".to_owned()]);
+        named.extend(self.path("ledger/lease.json").exists().then(|| "lease.json".to_owned()));
         named.extend((0..state.next_seq()).map(|seq| format!("{seq:012}.json")));
         named.extend(state.attachments.iter().map(|sha256| format!("attachments/{sha256}")));
         unnamed("ledger", &self.files("ledger"), &named, &mut ends);
@@ -293,6 +305,24 @@ impl Seen {
         }
         found
     }
+}
+
+/// Plays all cases on two threads; panics with everything that went wrong.
+pub fn for_all<T: Sync>(cases: &[T], play: impl Fn(&T) -> Option<String> + Sync) {
+    let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Some(failure) = play(case) {
+                        failures.lock().unwrap().push(failure);
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{} of {} cases failed:\n{}", failures.len(), cases.len(), failures.join("\n"));
 }
 
 fn differ<K, V>(what: &str, expected: &BTreeMap<K, V>, there: &BTreeMap<K, V>, found: &mut Vec<String>)
