@@ -16,6 +16,7 @@ mod world;
 mod crash;
 mod damage;
 mod docs;
+mod format;
 mod house;
 mod lossless;
 mod policy;
