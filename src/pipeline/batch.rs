@@ -7,7 +7,9 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::accounts::{outcome, since};
 use super::context::{Context, Event};
+use super::limits::Limits;
 use super::read_back::read_back;
 use super::read_object::{Inspected, inspect, lines, lines_to_survey, unread};
 use crate::archive::keys::Surveyor;
@@ -78,24 +80,6 @@ pub struct BatchWriter<'a> {
     counts: Counts,
     members: Vec<Member>,
     main_part: u16,
-}
-
-/// How `memory` is shared out.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Rows are written out when they take this much.
-    pub buffer: usize,
-    /// A longer record is quarantined.
-    pub record: usize,
-    pub row_group: usize,
-}
-
-impl Limits {
-    /// Half for rows; the rest is for the row group being encoded, the buffers of stores, and reading back.
-    pub fn of(memory: u64) -> Self {
-        let memory = usize::try_from(memory).unwrap_or(usize::MAX);
-        Limits { buffer: memory / 2, record: (memory / 16).min(64 << 20), row_group: (memory / 8).min(256 << 20) }
-    }
 }
 
 impl<'a> BatchWriter<'a> {
@@ -438,40 +422,5 @@ impl<'a> BatchWriter<'a> {
 impl std::fmt::Debug for BatchWriter<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "BatchWriter({} of {})", self.batch, self.table)
-    }
-}
-
-fn outcome(
-    planned: &Planned,
-    inspected: &Inspected,
-    resume: u64,
-    counts: Counts,
-    duplicate_of: Option<ObjectId>,
-) -> ObjectOutcome {
-    let object = &planned.object;
-    ObjectOutcome {
-        source: object.source.clone(),
-        path: object.path.clone(),
-        table: object.table.clone(),
-        size: object.size,
-        modified: object.modified,
-        etag: object.etag.clone(),
-        from: inspected.from,
-        continues: planned.known.as_ref().filter(|_| inspected.from > 0).map(|known| known.continues.clone()),
-        resume,
-        sha256: inspected.sha256.clone(),
-        counts,
-        duplicate_of,
-        unreadable: inspected.unreadable.clone(),
-    }
-}
-
-fn since(now: &Counts, before: &Counts) -> Counts {
-    Counts {
-        decoded: now.decoded - before.decoded,
-        archived: now.archived - before.archived,
-        quarantined: now.quarantined - before.quarantined,
-        expired: now.expired - before.expired,
-        duplicate: now.duplicate - before.duplicate,
     }
 }

@@ -5,20 +5,22 @@
 //! leaves an intent without an outcome, and the next run settles it.
 
 pub mod read_back;
+mod accounts;
 mod archive;
 mod batch;
 mod clear;
 mod commit;
 mod context;
 mod destroy;
+mod limits;
 mod read_object;
 mod recover;
 mod retry;
 mod run;
 mod witness;
 
-pub use batch::Limits;
 pub use context::{Context, Event, Ids, Progress, Request, Source, TakeLease, Unwatched};
+pub use limits::Limits;
 pub use retry::{Retried, retry};
 pub use run::{NotCleared, RunReport, TableReport, run};
 pub use witness::check_witnesses;

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use super::archive::{Archived, abandon, next_batch, open_ours, prepare_and_commit, spelling, table_schema};
-use super::batch::{BatchWriter, Limits};
+use super::batch::BatchWriter;
 use super::context::{Context, Request};
 use super::destroy::Stores;
+use super::limits::Limits;
 use super::recover::recover;
 use super::run::new_nonce;
 use super::witness::check_witnesses;

@@ -107,12 +107,20 @@ fn paths_below_the_archive() {
             "quarantine/main/SecurityEvent/00000000-3.data",
             "quarantine/main/SecurityEvent/00000000-3.jsonl",
             "tables/main/SecurityEvent/_delta_log/00000000000000000000.json",
-            "tables/main/SecurityEvent/day=2024-07-03/part=main/00000000-3-00000.parquet",
-            "tables/main/SecurityEvent/day=2024-07-04/part=main/00000000-3-00001.parquet",
+            "tables/main/SecurityEvent/_hf_day=2024-07-03/_hf_part=main/00000000-3-00000.parquet",
+            "tables/main/SecurityEvent/_hf_day=2024-07-04/_hf_part=main/00000000-3-00001.parquet",
         ]
     );
     let kinds: Vec<Value> = site.entries().into_iter().map(|mut entry| entry["kind"].take()).collect();
-    let expected = ["created", "policy_accepted", "run_started", "batch_intended", "batch_prepared", "batch_committed", "run_ended"];
+    let expected = [
+        "created",
+        "policy_accepted",
+        "run_started",
+        "batch_intended",
+        "batch_prepared",
+        "batch_committed",
+        "run_ended",
+    ];
     assert_eq!(kinds, expected);
     // Each entry holds the SHA-256 of the one before; attachments are named by theirs.
     let mut previous = "0".repeat(64);
@@ -131,7 +139,8 @@ fn paths_below_the_archive() {
 
 #[test]
 fn the_first_commit_makes_the_table() {
-    let site = archived(&[r#"{"TimeGenerated":"2024-07-03T10:00:00Z","Account":"CONTOSO\\ann","EventID":4624,"New_d":1.5}"#]);
+    let site =
+        archived(&[r#"{"TimeGenerated":"2024-07-03T10:00:00Z","Account":"CONTOSO\\ann","EventID":4624,"New_d":1.5}"#]);
     assert_eq!(action(&site, 0, "protocol"), json!({"minReaderVersion": 1, "minWriterVersion": 2}));
     let metadata = action(&site, 0, "metaData");
     assert_eq!(metadata["partitionColumns"], json!(["_hf_day", "_hf_part"]));
@@ -172,7 +181,7 @@ fn an_add_says_rows_and_times_and_nothing_else_of_them() {
         r#"{"TimeGenerated":"2024-07-03T09:00:00.0001Z","Account":"CONTOSO\\bob"}"#,
     ]);
     let add = action(&site, 0, "add");
-    let path = "day=2024-07-03/part=main/00000000-3-00000.parquet";
+    let path = "_hf_day=2024-07-03/_hf_part=main/00000000-3-00000.parquet";
     assert_eq!(add["path"], path);
     assert_eq!(add["partitionValues"], json!({"_hf_day": "2024-07-03", "_hf_part": "main"}));
     let bytes = fs::read(site.path().join("archive/tables/main/SecurityEvent").join(path)).unwrap();
@@ -190,7 +199,8 @@ fn an_add_says_rows_and_times_and_nothing_else_of_them() {
             "nullCount": {"TimeGenerated": 0},
         })
     );
-    let log = fs::read_to_string(site.path().join("archive/tables/main/SecurityEvent/_delta_log/00000000000000000000.json"));
+    let log =
+        fs::read_to_string(site.path().join("archive/tables/main/SecurityEvent/_delta_log/00000000000000000000.json"));
     assert!(!log.unwrap().contains("CONTOSO"));
 }
 
@@ -204,8 +214,10 @@ fn a_commit_witnesses_the_ledger() {
     let archive = site.chain().state().archive.clone().unwrap();
     for version in 0..2 {
         let info = action(&site, version, "commitInfo");
-        let committed = entries.iter().filter(|entry| entry["kind"] == "batch_committed").nth(version as usize).unwrap();
-        let prepared = entries.iter().find(|entry| entry["kind"] == "batch_prepared" && entry["batch"] == committed["batch"]);
+        let committed =
+            entries.iter().filter(|entry| entry["kind"] == "batch_committed").nth(version as usize).unwrap();
+        let prepared =
+            entries.iter().find(|entry| entry["kind"] == "batch_prepared" && entry["batch"] == committed["batch"]);
         let seq = prepared.unwrap()["seq"].as_u64().unwrap();
         let bytes = fs::read(site.path().join(format!("archive/ledger/{seq:012}.json"))).unwrap();
         assert_eq!(
@@ -213,7 +225,10 @@ fn a_commit_witnesses_the_ledger() {
             json!({"batch": committed["batch"], "ledger": {"seq": seq, "sha256": sha256_hex(&bytes)}})
         );
         let transaction = action(&site, version, "txn");
-        assert_eq!((&transaction["appId"], &transaction["version"]), (&json!(format!("holdfast/{archive}")), &json!(seq)));
+        assert_eq!(
+            (&transaction["appId"], &transaction["version"]),
+            (&json!(format!("holdfast/{archive}")), &json!(seq))
+        );
         let file = site.path().join(format!("archive/tables/main/SecurityEvent/_delta_log/{version:020}.json"));
         assert_eq!(committed["tables"][0]["sha256"], sha256_hex(&fs::read(file).unwrap()));
         assert_eq!(committed["tables"][0]["version"], version);
@@ -257,7 +272,16 @@ fn a_segment_is_sorted_compressed_indexed_and_says_so() {
     let names: Vec<&str> = schema.columns().iter().map(|column| column.name()).collect();
     assert_eq!(
         names,
-        ["TimeGenerated", "_hf_tail_TimeGenerated", "Account", "Computer", "EventID", "Activity", "_hf_source", "_hf_rest"]
+        [
+            "TimeGenerated",
+            "_hf_tail_TimeGenerated",
+            "Account",
+            "Computer",
+            "EventID",
+            "Activity",
+            "_hf_source",
+            "_hf_rest"
+        ]
     );
     let time = schema.column(0);
     assert_eq!((time.physical_type(), time.converted_type()), (Type::INT64, ConvertedType::TIMESTAMP_MICROS));
@@ -290,7 +314,9 @@ fn a_segment_is_sorted_compressed_indexed_and_says_so() {
 #[test]
 fn the_same_records_make_the_same_segments() {
     let records: Vec<String> = (0..3000)
-        .map(|n| format!(r#"{{"TimeGenerated":"2024-07-03T10:{:02}:00Z","Account":"u{}","n{}":{n}}}"#, n % 60, n % 7, n % 50))
+        .map(|n| {
+            format!(r#"{{"TimeGenerated":"2024-07-03T10:{:02}:00Z","Account":"u{}","n{}":{n}}}"#, n % 60, n % 7, n % 50)
+        })
         .collect();
     let records: Vec<&str> = records.iter().map(String::as_str).collect();
     let bytes = || fs::read(&archived(&records).segments("main/SecurityEvent")[0]).unwrap();

@@ -1,7 +1,12 @@
 //! The stories: what Holdfast promises, told against the library as users meet it. One binary, since each one links
 //! the whole engine.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a story that cannot go on fails, and says what it covered")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a story that cannot go on fails, and says what it covered"
+)]
 
 #[path = "../support/faults.rs"]
 mod faults;

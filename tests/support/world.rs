@@ -187,7 +187,7 @@ impl World {
             let manifest = restore(&archive, state, &request, &mut sink).unwrap();
             assert!(manifest.unseen.damaged.is_empty(), "{:?}", manifest.unseen.damaged);
             assert!(
-                manifest.segments.iter().all(|segment| segment.path.contains("/part=main/")),
+                manifest.segments.iter().all(|segment| segment.path.contains("/_hf_part=main/")),
                 "records are told apart by day only, so there must be no second part"
             );
             for (day, mut records) in sink.days {

@@ -4,10 +4,11 @@
 //! for byte and row for row, the quarantine, and raw objects that are archived but not cleared. It claims no more than
 //! the newest surviving witness supports (DESIGN §7).
 
+mod finding;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use object_store::path::Path;
-use serde::Serialize;
 
 use crate::archive::schema::TableSchema;
 use crate::archive::{Table, catalogue, checkpoint_path, commit_path, segment_location, table_path, witness_of};
@@ -21,56 +22,7 @@ use crate::pipeline::read_back::read_back;
 use crate::source::hash_prefix;
 use crate::storage::Store;
 
-/// What `verify` found.
-#[derive(Debug, Default, Serialize)]
-pub struct Verification {
-    pub entries: u64,
-    pub attachments: u64,
-    pub commits: u64,
-    pub segments: u64,
-    pub rows: u64,
-    pub bytes: u64,
-    pub quarantined: u64,
-    pub raw_objects: u64,
-    /// The newest entry that something outside the chain has seen.
-    pub witnessed: Option<u64>,
-    pub witness: Option<String>,
-    /// What is not what was written.
-    pub damage: Vec<Finding>,
-    /// Commits in our tables that are not ours: nothing is destroyed there until they are adopted.
-    pub foreign: Vec<Finding>,
-    /// What is no damage, but worth knowing.
-    pub notes: Vec<Finding>,
-}
-
-/// One thing that is not as it should be: what, and what that means.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    pub what: String,
-    pub why: String,
-    pub meaning: String,
-}
-
-impl Verification {
-    pub fn exit_code(&self) -> u8 {
-        match (self.damage.is_empty(), self.foreign.is_empty()) {
-            (false, _) => Kind::Damaged.exit_code(),
-            (true, false) => Kind::Decision.exit_code(),
-            (true, true) => 0,
-        }
-    }
-
-    fn damaged(&mut self, what: impl Into<String>, why: impl Into<String>, meaning: impl Into<String>) {
-        self.damage.push(Finding { what: what.into(), why: why.into(), meaning: meaning.into() });
-    }
-
-    fn witness(&mut self, head: &Head, whose: &str) {
-        if self.witnessed.is_none_or(|seq| head.seq > seq) {
-            self.witnessed = Some(head.seq);
-            self.witness = Some(whose.to_owned());
-        }
-    }
-}
+pub use finding::{Finding, Verification};
 
 const LEDGER_MEANING: &str = "what happened there cannot be proven any more; until it is put back from a copy, nothing is archived, \
     cleared or destroyed";

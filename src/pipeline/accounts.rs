@@ -1,0 +1,42 @@
+//! Accounting for each object of a batch: every record has a fate (I1).
+
+use super::read_object::Inspected;
+use crate::ledger::{Counts, ObjectId, ObjectOutcome};
+use crate::plan::Planned;
+
+/// What became of an object, for the ledger.
+pub fn outcome(
+    planned: &Planned,
+    inspected: &Inspected,
+    resume: u64,
+    counts: Counts,
+    duplicate_of: Option<ObjectId>,
+) -> ObjectOutcome {
+    let object = &planned.object;
+    ObjectOutcome {
+        source: object.source.clone(),
+        path: object.path.clone(),
+        table: object.table.clone(),
+        size: object.size,
+        modified: object.modified,
+        etag: object.etag.clone(),
+        from: inspected.from,
+        continues: planned.known.as_ref().filter(|_| inspected.from > 0).map(|known| known.continues.clone()),
+        resume,
+        sha256: inspected.sha256.clone(),
+        counts,
+        duplicate_of,
+        unreadable: inspected.unreadable.clone(),
+    }
+}
+
+/// What was counted between two moments.
+pub fn since(now: &Counts, before: &Counts) -> Counts {
+    Counts {
+        decoded: now.decoded - before.decoded,
+        archived: now.archived - before.archived,
+        quarantined: now.quarantined - before.quarantined,
+        expired: now.expired - before.expired,
+        duplicate: now.duplicate - before.duplicate,
+    }
+}

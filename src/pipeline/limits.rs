@@ -1,0 +1,19 @@
+//! How a batch shares out the memory that the settings allow (I11).
+
+/// How `memory` is shared out.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Rows are written out when they take this much.
+    pub buffer: usize,
+    /// A longer record is quarantined.
+    pub record: usize,
+    pub row_group: usize,
+}
+
+impl Limits {
+    /// Half for rows; the rest is for the row group being encoded, the buffers of stores, and reading back.
+    pub fn of(memory: u64) -> Self {
+        let memory = usize::try_from(memory).unwrap_or(usize::MAX);
+        Limits { buffer: memory / 2, record: (memory / 16).min(64 << 20), row_group: (memory / 8).min(256 << 20) }
+    }
+}
