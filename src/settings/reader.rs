@@ -146,7 +146,7 @@ fn syntax_mistake(source: &Arc<Source>, error: &toml::de::Error) -> Mistake {
 pub struct TableReader<'a> {
     notes: &'a Notes,
     table: &'a DeTable<'a>,
-    /// How people know the table: `[`[table]`]`.
+    /// How people know the table, as its header: `"[[table]]"` say.
     title: Cow<'static, str>,
     /// Where to point for a missing key.
     header: Range<usize>,
