@@ -102,9 +102,9 @@ fn clearings(world: &World, events: &[DiskEvent]) -> Vec<Clearing> {
     });
     unlinked
         .map(|aside| {
-            let relative = aside.strip_prefix(world.path(SOURCE)).expect("only raw objects are unlinked");
-            let path =
-                holdfast::source::original_of_aside(relative.to_str().unwrap()).expect("only what was moved aside");
+            // Only raw objects are unlinked, and only once they were moved aside.
+            let relative = aside.strip_prefix(world.path(SOURCE)).unwrap();
+            let path = holdfast::source::original_of_aside(relative.to_str().unwrap()).unwrap();
             let at = events.iter().position(|event| *event == DiskEvent::Named(aside.clone())).unwrap();
             Clearing { at, replaced_by: replaced_by(world, &path) }
         })
