@@ -110,3 +110,80 @@ impl Judge {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::TableName;
+    use crate::policy::{PolicyFile, PolicySet};
+    use crate::record::members;
+
+    fn rule(keys: &str) -> Rule {
+        let text = format!("version = 1\n[[table]]\nname = \"T\"\nretain = \"30d\"\n{keys}");
+        let files = vec![PolicyFile { name: "p.toml".into(), text }];
+        PolicySet::from_files(files).unwrap().rule_for(&TableName::new("main", "T")).unwrap()
+    }
+
+    fn told(judge: &Judge, record: &str) -> String {
+        let mut found = Vec::new();
+        members(record.as_bytes(), &mut found).unwrap();
+        match judge.judge(record.as_bytes(), &found) {
+            Judged::Row { day, .. } => day.to_string(),
+            Judged::Quarantine { reason } => reason.into_owned(),
+        }
+    }
+
+    fn judge(keys: &str) -> Judge {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let period = Period { start: at("2024-03-05T10:00:00Z"), end: at("2024-03-05T11:00:00Z") };
+        Judge::new(&rule(keys), None, Some(period), at("2024-03-10T12:00:00Z"))
+    }
+
+    #[test]
+    fn a_time_gives_a_utc_day_or_a_reason() {
+        let judge = judge("late_window = \"30d\"");
+        for (time, expected) in [
+            ("\"2024-03-05T23:59:59.9999999Z\"", "2024-03-05"),
+            ("\"2024-03-05T23:30:00-01:00\"", "2024-03-06"),
+            // A day ahead of now, to the microsecond.
+            ("\"2024-03-11T12:00:00Z\"", "2024-03-11"),
+            ("\"2024-03-11T12:00:00.000001Z\"", "its TimeGenerated lies more than a day in the future"),
+            // 30 days before the period's start.
+            ("\"2024-02-04T10:00:00Z\"", "2024-02-04"),
+            (
+                "\"2024-02-04T09:59:59Z\"",
+                "its TimeGenerated lies further before its object's period (2024-03-05T10:00:00Z) than late_window",
+            ),
+            ("\"1999-12-31T23:59:59Z\"", "its TimeGenerated lies before the year 2000"),
+            ("\"9999-12-31T23:59:59.999999Z\"", "its TimeGenerated lies more than a day in the future"),
+            ("\"01/02/2024 10:00:00\"", "its TimeGenerated does not tell the day from the month"),
+            ("\"yesterday\"", "its TimeGenerated is not a time that is understood"),
+            ("1709632800", "its TimeGenerated is not a text"),
+            ("null", "its TimeGenerated is not a text"),
+        ] {
+            assert_eq!(told(&judge, &format!("{{\"a\":1,\"TimeGenerated\":{time}}}")), expected, "{time}");
+        }
+    }
+
+    #[test]
+    fn the_name_is_exact_and_stands_once() {
+        let judge = judge("");
+        assert_eq!(told(&judge, r#"{"timegenerated":"2024-03-05T10:00:00Z"}"#), "it has no TimeGenerated");
+        assert_eq!(told(&judge, r#"{"Time\u0047enerated":"2024-03-05T10:00:00Z"}"#), "2024-03-05");
+        let twice = r#"{"TimeGenerated":"2024-03-05T10:00:00Z","TimeGenerated":"2024-03-05T10:00:00Z"}"#;
+        assert_eq!(told(&judge, twice), "it has TimeGenerated more than once");
+        assert_eq!(told(&judge, "{}"), "it has no TimeGenerated");
+    }
+
+    #[test]
+    fn by_arrival_any_record_has_the_day_of_the_run() {
+        assert_eq!(told(&judge("clock = \"arrival\""), "{}"), "2024-03-10");
+    }
+
+    /// I3: without a period or a window nothing is too old but what lies before 2000.
+    #[test]
+    fn a_window_without_end_lets_the_past_in() {
+        let judge = judge("late_window = \"forever\"");
+        assert_eq!(told(&judge, r#"{"TimeGenerated":"2000-01-01T00:00:00Z"}"#), "2000-01-01");
+    }
+}
