@@ -316,7 +316,6 @@ pub fn for_all<T: Sync>(cases: &[T], play: impl Fn(&T) -> Option<String> + Sync)
             });
         }
     });
-    println!("{} cases", cases.len());
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "{} of {} cases failed:\n{}", failures.len(), cases.len(), failures.join("\n"));
 }
