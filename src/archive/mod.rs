@@ -3,7 +3,7 @@
 //! ```text
 //! catalogue ─┬─> schema ─> keys ─> rows ─> arrays ─> encode ─┬─> layout ─> segment      records to a segment
 //! survey ────┘      │                                spread ──┘
-//!                   └──────────────────────────────────────────────────> print        a segment to records
+//!                   └─────────────────────────────────────────> pages ─> print        a segment to records
 //! table        segments in a Delta table
 //! quarantine   what cannot be judged, as it was
 //! ```
@@ -22,6 +22,7 @@ mod encode;
 mod spread;
 mod layout;
 pub mod segment;
+mod pages;
 pub mod print;
 mod quarantine;
 mod table;

@@ -5,14 +5,19 @@
 //! did not have. A row that can't be printed exactly is [`Kind::Damaged`], never a guess. Memory is a batch of rows,
 //! sized by the footer (I11).
 
+use std::fmt;
+use std::sync::Arc;
+
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader};
+use parquet::arrow::{ProjectionMask, parquet_to_arrow_field_levels};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, RowGroupMetaData};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::reader::ChunkReader;
 
 use super::catalogue::ColumnType;
+use super::pages::GroupPages;
 use super::schema::{REST, SOURCE, TAIL_PREFIX, TableSchema, arrow_field, tail_name};
 use crate::error::{Error, Kind, Result};
 use crate::record::{number, text, time};
@@ -185,9 +190,12 @@ fn print_integer(value: i64, out: &mut Vec<u8>) {
 }
 
 /// The rows of a segment, batch after batch, in the file's order.
-#[derive(Debug)]
 pub struct SegmentReader {
-    reader: ParquetRecordBatchReader,
+    /// Opens a row group.
+    open: Box<dyn Fn(usize) -> Result<ParquetRecordBatchReader, ParquetError> + Send>,
+    group: Option<ParquetRecordBatchReader>,
+    next_group: usize,
+    groups: usize,
     schema: SchemaRef,
     rows: u64,
 }
@@ -208,24 +216,50 @@ impl Iterator for SegmentReader {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batch = self.reader.next()?;
-        Some(batch.map_err(|error| Error::from_source(Kind::Damaged, "reading a segment", error)))
+        loop {
+            if let Some(batch) = self.group.as_mut().and_then(Iterator::next) {
+                return Some(batch.map_err(|error| Error::from_source(Kind::Damaged, "reading a segment", error)));
+            }
+            if self.next_group == self.groups {
+                return None;
+            }
+            self.group = match (self.open)(self.next_group) {
+                Ok(group) => Some(group),
+                Err(error) => return Some(Err(unreadable(error))),
+            };
+            self.next_group += 1;
+        }
+    }
+}
+
+impl fmt::Debug for SegmentReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SegmentReader({} rows)", self.rows)
     }
 }
 
 /// Opens a segment. Batches have so many rows that an average one takes about `batch_bytes`; no batch takes more
 /// than a row group of the file. Fails with [`Kind::Damaged`] if it is no Parquet, [`Kind::Store`] if it can't be read.
 pub fn read_segment<R: ChunkReader + 'static>(file: R, batch_bytes: usize) -> Result<SegmentReader> {
-    // With the places of pages known, each is read by itself; otherwise every page's header costs a read ahead.
-    let options = ArrowReaderOptions::new()
+    let file = Arc::new(file);
+    let metadata = ParquetMetaDataReader::new()
         .with_offset_index_policy(PageIndexPolicy::Optional)
-        .with_column_index_policy(PageIndexPolicy::Skip);
-    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options).map_err(unreadable)?;
-    let schema = builder.schema().clone();
-    let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
-    let batch_rows = batch_rows(builder.metadata(), batch_bytes);
-    let reader = builder.with_batch_size(batch_rows).build().map_err(unreadable)?;
-    Ok(SegmentReader { reader, schema, rows })
+        .with_column_index_policy(PageIndexPolicy::Skip)
+        .parse_and_finish(file.as_ref())
+        .map_err(unreadable)?;
+    let options = ArrowReaderOptions::new();
+    let described = ArrowReaderMetadata::try_new(Arc::new(metadata), options).map_err(unreadable)?;
+    let (metadata, schema) = (Arc::clone(described.metadata()), Arc::clone(described.schema()));
+    let levels =
+        parquet_to_arrow_field_levels(described.parquet_schema(), ProjectionMask::all(), Some(schema.fields()))
+            .map_err(unreadable)?;
+    let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
+    let (groups, batch_rows) = (metadata.num_row_groups(), batch_rows(&metadata, batch_bytes));
+    let open = move |group: usize| {
+        let pages = GroupPages { file: Arc::clone(&file), metadata: Arc::clone(&metadata), group };
+        ParquetRecordBatchReader::try_new_with_row_groups(&levels, &pages, batch_rows, None)
+    };
+    Ok(SegmentReader { open: Box::new(open), group: None, next_group: 0, groups, schema, rows })
 }
 
 /// The rows that fill `batch_bytes` in the row group with the largest rows.
