@@ -18,7 +18,7 @@ mod proof;
 pub use eraser::{Erased, Eraser};
 pub use proof::{
     ArchivedVerified, DuplicateOf, Erased as ErasedProof, Expired, Measured, NeverCommitted, ObsoleteLog, Proof,
-    Superseded,
+    Superseded, carries,
 };
 
 use crate::ledger::{Armed, HoldScope, State, Subject};

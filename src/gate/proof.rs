@@ -133,7 +133,7 @@ impl NeverCommitted {
             Some(_) => return Err(Blocked::because(format!("batch {batch} was not abandoned"))),
             None => return Err(Blocked::because(format!("batch {batch} is not ours"))),
         }
-        if !path.contains(batch) {
+        if !carries(path, batch) {
             return Err(Blocked::because(format!("its name does not carry batch {batch}")));
         }
         if live.contains(path) {
@@ -183,6 +183,12 @@ impl Proof {
             _ => false,
         }
     }
+}
+
+/// True if the file's name begins with the batch's id, as everything that a batch uploads does.
+pub fn carries(path: &str, batch: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    name.strip_prefix(batch).is_some_and(|rest| rest.starts_with(['-', '.']))
 }
 
 fn known<'a>(id: &ObjectId, state: &'a State) -> Result<&'a KnownObject, Blocked> {

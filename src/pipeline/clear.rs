@@ -82,15 +82,17 @@ fn raw_subject(state: &State, id: &ObjectId) -> Option<Subject> {
 }
 
 /// Nothing that lies in a table is trusted as a reason to delete while somebody else's commits stand in it.
-fn ours_alone(table: &Table, version: u64) -> Result<&Table> {
-    if table.version() == Some(version) {
+fn ours_alone<'a>(table: &'a Table, known: &KnownTable) -> Result<&'a Table> {
+    let ours = table.version().is_some_and(|version| known.commits.keys().copied().eq(0..=version));
+    if ours {
         return Ok(table);
     }
     let found = table.version().map_or_else(|| "no commit".to_owned(), |version| format!("version {version}"));
+    let (commits, newest) = (known.commits.len(), known.version);
     Err(Error::new(
         Kind::Decision,
         format!("looking at the table {}", table.name()),
-        format!("our newest commit is version {version}, but the table has {found}: somebody else changed it"),
+        format!("it has {found}, but ours are {commits} commits up to version {newest}: somebody else changed it"),
     )
     .with_hint("raw objects of this table are kept; `holdfast verify` names the commits"))
 }
@@ -148,7 +150,7 @@ impl Measurer {
                 continue;
             }
             let files = check_log(archive, state, table)
-                .and_then(|()| ours_alone(&Table::open(archive, &table.name)?, table.version)?.files());
+                .and_then(|()| ours_alone(&Table::open(archive, &table.name)?, table)?.files());
             match files {
                 Ok(files) => {
                     self.measured.live.insert(key.clone(), files.into_keys().collect());

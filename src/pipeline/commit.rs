@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::archive::Table;
 use crate::error::{Error, Kind, Result};
+use crate::gate::carries;
 use crate::ledger::{Body, Chain, CommittedTable, Head, Prepared, PreparedTable, Stage, TableDetail};
 use crate::storage::Store;
 
@@ -79,7 +80,7 @@ fn check_standing(table: &Table, detail: &TableDetail, batch: &str) -> Result<()
         }
     }
     if let Some(path) =
-        files.keys().find(|path| path.contains(batch) && !detail.adds.iter().any(|add| add.path == **path))
+        files.keys().find(|path| carries(path, batch) && !detail.adds.iter().any(|add| add.path == **path))
     {
         return wrong(format!("{path} is in the table, but was not prepared"));
     }

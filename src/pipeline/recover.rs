@@ -13,7 +13,7 @@ use super::commit::commit_prepared;
 use super::destroy::{Outcome, Stores, destroy, settle};
 use crate::archive::{Table, quarantine_folder, table_path};
 use crate::error::{Error, Kind, Result};
-use crate::gate::{Blocked, NeverCommitted, Proof};
+use crate::gate::{Blocked, NeverCommitted, Proof, carries};
 use crate::ledger::{Armed, Body, Chain, ObjectId, ProofKind, Stage, State, Subject};
 use crate::names::TableName;
 
@@ -179,9 +179,7 @@ fn orphan_uploads(state: &State, stores: &Stores<'_>) -> Result<Uploads> {
         for folder in [table_path(table), quarantine_folder(table)] {
             for meta in stores.archive.list(Some(&folder))? {
                 let name = meta.location.filename().unwrap_or_default();
-                let batch = abandoned
-                    .iter()
-                    .find(|(id, _)| name.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with(['-', '.'])));
+                let batch = abandoned.iter().find(|(id, _)| carries(name, id));
                 if let Some((id, _)) = batch {
                     found.push(Subject::Partial { path: meta.location.to_string(), batch: (*id).clone() });
                 }
