@@ -17,6 +17,7 @@ mod support;
 #[path = "../support/world.rs"]
 mod world;
 
+mod bounded;
 mod crash;
 mod damage;
 mod docs;
