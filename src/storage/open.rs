@@ -20,6 +20,11 @@ pub enum Missing {
 /// Opens the store at `url`, with writes durable before they return.
 pub fn open(url: &Url, missing: Missing, runtime: &Handle) -> Result<Store> {
     let folder = local_folder(url)?;
+    if missing == Missing::Refuse && !folder.is_dir() {
+        let reason = if folder.exists() { "it is no folder" } else { "there is no such folder" };
+        return Err(Error::new(Kind::Store, format!("opening {}", folder.display()), reason)
+            .with_hint("check the URL in the settings, and that the disk it lies on is mounted"));
+    }
     let opened = match missing {
         Missing::Create => DurableLocal::create(&folder, None),
         Missing::Refuse => DurableLocal::open(&folder, None),
