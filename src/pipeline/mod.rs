@@ -1,6 +1,6 @@
 //! Doing what was decided: archive, clear, recover. Each step is intent, effect, outcome (I6).
 //!
-//! [`run`] takes the lease, settles what an earlier run left (`recover`), archives each planned batch
+//! [`run()`] takes the lease, settles what an earlier run left (`recover`), archives each planned batch
 //! (`archive` → `batch` → `commit`) and clears what may be cleared (`clear` → `destroy`). A kill at any instant
 //! leaves an intent without an outcome, and the next run settles it.
 

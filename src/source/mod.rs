@@ -1,6 +1,6 @@
 //! Where collectors leave raw objects: from paths to tables, from bytes to lines.
 //!
-//! [`Layout`] reads a path, [`discover`] lists a source, [`ObjectReader`] reads one object and hashes it, [`LineReader`]
+//! [`Layout`] reads a path, [`discover()`] lists a source, [`ObjectReader`] reads one object and hashes it, [`LineReader`]
 //! makes lines of it. Nothing here deletes, renames or writes into a source.
 
 mod aside;
