@@ -1,4 +1,4 @@
-//! The command line: arguments in, words and exit codes out. The only module that prints, through [`output`].
+//! The command line: arguments in, words and exit codes out. The only module that prints, through `output`.
 
 mod args;
 mod check;
