@@ -7,11 +7,8 @@ use std::path::Path;
 
 use crate::error::{Error, Kind, Result};
 
-/// The right to run; given back when dropped.
-pub trait Lease: fmt::Debug + Send {
-    /// True while nobody else can have taken it.
-    fn is_held(&self) -> bool;
-}
+/// The right to run; given back when dropped. Whoever lost it finds out by its next append to the ledger.
+pub trait Lease: fmt::Debug + Send {}
 
 /// An OS lock on `<ledger>/lease.json`, whose text says who holds it.
 #[derive(Debug)]
@@ -45,8 +42,4 @@ impl LocalLease {
     }
 }
 
-impl Lease for LocalLease {
-    fn is_held(&self) -> bool {
-        true
-    }
-}
+impl Lease for LocalLease {}

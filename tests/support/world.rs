@@ -44,11 +44,7 @@ pub struct World {
 #[derive(Debug)]
 struct FreeLease;
 
-impl Lease for FreeLease {
-    fn is_held(&self) -> bool {
-        true
-    }
-}
+impl Lease for FreeLease {}
 
 fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
