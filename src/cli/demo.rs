@@ -170,7 +170,7 @@ fn laid_out(folder: &Path, sample: &SampleSummary) -> Vec<String> {
 fn run_at(house: &House, day: Date) -> Result<RunReport> {
     let now = super::args::parse_instant(&day.to_string())
         .map_err(|reason| Error::new(Kind::Internal, format!("reading the day {day}"), reason))?;
-    let report = pipeline::run(&house.context()?, &Request { now, tables: Vec::new() }, house.clock.now())?;
+    let report = pipeline::run(&house.context()?, &Request::all(now), house.clock.now())?;
     match report.errors.iter().find(|error| error.kind() != Kind::Object) {
         Some(error) => Err(Error::new(error.kind(), error.attempted(), error.reason())),
         None => Ok(report),

@@ -118,6 +118,11 @@ fn summary(body: &Body) -> String {
             let kept = kept.as_ref().map_or(0, |kept| kept.count);
             format!("{destroyed} destroyed, {missing} not there any more, {kept} kept")
         }
+        Body::ExpirySettled { tables } => format!("{} tables have nothing due any more", tables.count),
+        Body::Approved { plan, items, until, .. } => {
+            format!("{} days of plan {}…, until {until}", items.count, &plan[..12.min(plan.len())])
+        }
+        Body::Adopted { table, commits, .. } => format!("{table}: {} commits by others", commits.len()),
         Body::CheckpointWritten { table, version, .. } => format!("{table} version {version}"),
         Body::HoldPlaced { hold, .. } | Body::HoldReleased { hold, .. } => hold.clone(),
     }

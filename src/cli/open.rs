@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Runtime;
@@ -119,6 +120,7 @@ impl House {
             ids: Box::new(new_id),
             host,
             progress: watcher(),
+            stop: Arc::default(),
         })
     }
 

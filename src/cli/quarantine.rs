@@ -19,7 +19,7 @@ pub fn quarantine(args: &Args, command: &QuarantineCommand, output: &mut Output)
         QuarantineCommand::List { table } => list(&house, table.as_ref(), output),
         QuarantineCommand::Show { item } => show(&house, item, output),
         QuarantineCommand::Retry { tables } => {
-            let request = Request { now: house.now(None)?, tables: tables.clone() };
+            let request = Request { now: house.now(None)?, tables: tables.clone(), schedules: None };
             let done = retry(&house.context()?, &request)?;
             if output.is_json() {
                 output.json(&done)?;

@@ -13,7 +13,7 @@ use crate::plan::Reason;
 
 pub fn run(args: &Args, run: &RunArgs, output: &mut Output) -> Result<u8> {
     let house = House::open(args, output)?;
-    let request = Request { now: house.now(run.as_of)?, tables: run.tables.clone() };
+    let request = Request { now: house.now(run.as_of)?, tables: run.tables.clone(), schedules: None };
     let context = house.context()?;
     if let Err(policies) = &context.policies
         && !output.is_json()

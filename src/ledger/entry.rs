@@ -81,11 +81,15 @@ pub enum Body {
         reason: String,
     },
     /// Valid only at exactly the sequence after the state its gate read. `subjects` lists [`Subject`]s.
+    ///
+    /// `grounds` lists a [`Ground`] for each subject that is destroyed because it expired.
     DestroyIntended {
         step: String,
         proof: ProofKind,
         subjects: AttachmentRef,
         bytes: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grounds: Option<AttachmentRef>,
     },
     /// `kept` lists the [`Kept`] subjects that the last look or the gate saved.
     DestroyDone {
@@ -99,6 +103,27 @@ pub enum Body {
         table: TableName,
         version: u64,
         sha256: String,
+    },
+    /// A run looked at everything that expired in these tables and retired all that was due: [`Settled`]s.
+    ExpirySettled {
+        tables: AttachmentRef,
+    },
+    /// A person consents to the retirement of what `items` lists ([`ApprovedItem`]s), until then.
+    Approved {
+        /// SHA-256 of the plan file, hex.
+        plan: String,
+        items: AttachmentRef,
+        until: Timestamp,
+        /// Sealed: a name.
+        by: SealedRef,
+        reason: SealedRef,
+    },
+    /// What others committed to a table was looked at and taken over. `detail` is one [`TableDetail`].
+    Adopted {
+        table: TableName,
+        commits: Vec<CommittedTable>,
+        detail: AttachmentRef,
+        reason: SealedRef,
     },
     HoldPlaced {
         hold: String,
@@ -126,14 +151,20 @@ impl Body {
             Body::DestroyIntended { .. } => "destroy_intended",
             Body::DestroyDone { .. } => "destroy_done",
             Body::CheckpointWritten { .. } => "checkpoint_written",
+            Body::ExpirySettled { .. } => "expiry_settled",
+            Body::Approved { .. } => "approved",
+            Body::Adopted { .. } => "adopted",
             Body::HoldPlaced { .. } => "hold_placed",
             Body::HoldReleased { .. } => "hold_released",
         }
     }
 
-    /// Holds (and, later, approvals and policies) may come between a gate and its append without a lease.
+    /// Holds, approvals and policies may come between a gate and its append without a lease.
     pub fn needs_no_lease(&self) -> bool {
-        matches!(self, Body::HoldPlaced { .. } | Body::HoldReleased { .. } | Body::PolicyAccepted { .. })
+        matches!(
+            self,
+            Body::HoldPlaced { .. } | Body::HoldReleased { .. } | Body::PolicyAccepted { .. } | Body::Approved { .. }
+        )
     }
 
     /// The attachments that the entry names.
@@ -144,7 +175,10 @@ impl Body {
             Body::BatchPrepared { tables, objects, .. } => {
                 tables.iter().map(|table| &table.detail).chain([objects]).collect()
             }
-            Body::DestroyIntended { subjects, .. } => vec![subjects],
+            Body::DestroyIntended { subjects, grounds, .. } => std::iter::once(subjects).chain(grounds).collect(),
+            Body::ExpirySettled { tables } => vec![tables],
+            Body::Approved { items, .. } => vec![items],
+            Body::Adopted { detail, .. } => vec![detail],
             Body::DestroyDone { kept, .. } => kept.iter().collect(),
             _ => Vec::new(),
         }
@@ -183,6 +217,13 @@ pub enum Purpose {
     Retry { batches: Vec<String> },
     /// Small segments become one (`removes` names them).
     Merge,
+    /// Segments that have expired are taken out of the table; the inputs are [`Ground`]s.
+    Retire,
+    /// Retired segments are put back (`adds` names them); the inputs are [`Segment`]s.
+    Reinstate {
+        /// A person asked for it: what was put back is not retired again unasked.
+        by_hand: bool,
+    },
     /// Segments are rewritten without some rows (`removes` names them).
     Erase { request: String },
 }
@@ -221,6 +262,9 @@ pub struct ObjectOutcome {
     pub duplicate_of: Option<ObjectId>,
     /// The object as a whole could not be read and lies in quarantine.
     pub unreadable: Option<String>,
+    /// The object stays raw (`archive = false`): the day of the last of its records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_day: Option<Date>,
 }
 
 impl ObjectOutcome {
@@ -242,7 +286,7 @@ impl std::fmt::Display for ObjectId {
     }
 }
 
-/// Every record's fate: `decoded = archived + quarantined + expired + duplicate` (I1).
+/// Every record's fate: `decoded = archived + quarantined + expired + duplicate + raw` (I1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     pub decoded: u64,
@@ -250,11 +294,19 @@ pub struct Counts {
     pub quarantined: u64,
     pub expired: u64,
     pub duplicate: u64,
+    /// Left in their raw object, as `archive = false` says.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub raw: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Counts {
     pub fn balances(&self) -> bool {
-        self.decoded == self.archived + self.quarantined + self.expired + self.duplicate
+        self.decoded == self.archived + self.quarantined + self.expired + self.duplicate + self.raw
     }
 
     pub fn add(&mut self, other: &Counts) {
@@ -263,6 +315,7 @@ impl Counts {
         self.quarantined += other.quarantined;
         self.expired += other.expired;
         self.duplicate += other.duplicate;
+        self.raw += other.raw;
     }
 }
 
@@ -396,7 +449,7 @@ impl Subject {
     pub fn describe(&self) -> String {
         match self {
             Subject::Raw { source, path, .. } => format!("raw object {source}:{path}"),
-            Subject::Segment { table, path, .. } => format!("segment {table}/{path}"),
+            Subject::Segment { path, .. } => format!("segment {path}"),
             Subject::Quarantine { path, .. } => format!("quarantine {path}"),
             Subject::Partial { path, .. } => format!("abandoned upload {path}"),
             Subject::DeltaLog { path, .. } => format!("Delta log file {path}"),

@@ -2,8 +2,10 @@
 
 mod chain;
 mod entry;
+mod expiry;
 mod lease;
 mod state;
+mod tables;
 
 pub use chain::{
     Append, Chain, Head, NonceSource, ZEROS, attachment_path, damaged, entry_path, fenced, list_entries, parse_entry,
@@ -13,8 +15,10 @@ pub use entry::{
     Armed, AttachmentRef, BatchInput, Body, CommittedTable, Counts, Entry, FORMAT, HoldScope, Kept, ObjectId,
     ObjectOutcome, PreparedTable, ProofKind, Purpose, QuarantineFile, SealedRef, Segment, Subject, TableDetail,
 };
+pub use expiry::{ApprovedItem, Ground, Keeping, Settled};
 pub use lease::{Lease, LocalLease};
 pub use state::{
-    AcceptedPolicy, Batch, Checkpoint, KnownContent, KnownObject, KnownTable, OpenDestroy, Prepared, Quarantined,
-    Stage, State,
+    AcceptedPolicy, Approval, Batch, Checkpoint, KnownContent, KnownObject, OpenDestroy, Prepared, Quarantined,
+    Retirement, Stage, State,
 };
+pub use tables::{Gone, KnownTable, Retired, Why, log_version};

@@ -7,8 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::chain::{Head, damaged, read_attachment};
 use super::entry::{
     AttachmentRef, BatchInput, Body, CommittedTable, Counts, Entry, FORMAT, HoldScope, Kept, ObjectId, ObjectOutcome,
-    PreparedTable, ProofKind, Purpose, QuarantineFile, Subject, TableDetail,
+    PreparedTable, ProofKind, Purpose, QuarantineFile, SealedRef, Subject, TableDetail,
 };
+use super::expiry::{ApprovedItem, Ground, Keeping, Settled};
+use super::tables::{Gone, KnownTable, log_version};
 use crate::error::{Error, Kind, Result};
 use crate::names::TableName;
 use crate::storage::Store;
@@ -25,7 +27,8 @@ pub struct State {
     /// The archive's id, from entry 0.
     pub archive: Option<String>,
     pub simulation: bool,
-    pub policy: Option<AcceptedPolicy>,
+    /// Every policy that was accepted, oldest first.
+    pub policies: Vec<AcceptedPolicy>,
     /// The newest run, while it has not ended.
     pub open_run: Option<(String, Timestamp)>,
     /// Runs that another one took over from.
@@ -44,6 +47,9 @@ pub struct State {
     pub open_destroys: BTreeMap<String, OpenDestroy>,
     pub quarantine: Vec<Quarantined>,
     pub holds: BTreeMap<String, HoldScope>,
+    pub approvals: Vec<Approval>,
+    /// How far retirements have come, by [`TableName::key`].
+    pub expiry: BTreeMap<(String, Keeping), Retirement>,
     /// All attachments that entries name.
     pub attachments: HashSet<String>,
     pub checkpoints: Vec<Checkpoint>,
@@ -54,18 +60,28 @@ pub struct AcceptedPolicy {
     pub digest: String,
     pub files: AttachmentRef,
     pub seq: u64,
+    /// The `now` of the first run that saw it.
+    pub at: Timestamp,
 }
 
-/// A table that at least one batch committed to.
+/// A person's consent.
 #[derive(Debug, Clone)]
-pub struct KnownTable {
-    pub name: TableName,
-    /// The Delta version of our newest commit.
-    pub version: u64,
-    /// Our commits: version → SHA-256 of the commit file.
-    pub commits: BTreeMap<u64, String>,
-    /// Live segments by path, with the batch that wrote them.
-    pub segments: BTreeMap<String, (super::entry::Segment, String)>,
+pub struct Approval {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub until: Timestamp,
+    pub plan: String,
+    pub by: SealedRef,
+    pub items: Vec<ApprovedItem>,
+}
+
+/// How far the retirements of one table have come.
+#[derive(Debug, Clone)]
+pub struct Retirement {
+    /// The last run that retired all that was due, be it nothing.
+    pub settled_at: Timestamp,
+    /// The rule (file and name) under which something was last retired, and when.
+    pub under: Option<(String, Timestamp)>,
 }
 
 #[derive(Debug, Clone)]
@@ -77,6 +93,7 @@ pub struct Batch {
     pub tables: Vec<TableName>,
     pub inputs: AttachmentRef,
     pub stage: Stage,
+    pub gone: Gone,
 }
 
 #[derive(Debug, Clone)]
@@ -158,6 +175,11 @@ impl State {
         self.unswept || self.unended.iter().any(|(_, at)| now.duration_since(*at) < WATCH)
     }
 
+    /// The policy that was accepted last.
+    pub fn policy(&self) -> Option<&AcceptedPolicy> {
+        self.policies.last()
+    }
+
     /// The spelling of a table, if it is known.
     pub fn spelling(&self, table: &TableName) -> Option<&TableName> {
         self.tables.get(&table.key()).map(|known| &known.name)
@@ -193,7 +215,8 @@ impl State {
                 }
             }
             Body::PolicyAccepted { digest, files } => {
-                self.policy = Some(AcceptedPolicy { digest: digest.clone(), files: files.clone(), seq: entry.seq });
+                let (digest, files) = (digest.clone(), files.clone());
+                self.policies.push(AcceptedPolicy { digest, files, seq: entry.seq, at: entry.at });
             }
             Body::BatchIntended { batch, purpose, tables, inputs } => {
                 let batch_state = Batch {
@@ -204,6 +227,7 @@ impl State {
                     tables: tables.clone(),
                     inputs: inputs.clone(),
                     stage: Stage::Intended,
+                    gone: Gone::default(),
                 };
                 if self.batches.insert(batch.clone(), batch_state).is_some() {
                     return Err(damaged(entry.seq, format!("batch {batch} is intended twice")));
@@ -229,7 +253,7 @@ impl State {
                     _ => None,
                 })?;
             }
-            Body::BatchCommitted { batch, tables } => self.commit(entry, batch, tables)?,
+            Body::BatchCommitted { batch, tables } => self.commit(entry, batch, tables, store)?,
             Body::BatchAbandoned { batch, .. } => {
                 self.unswept = true;
                 let at = entry.at;
@@ -249,13 +273,44 @@ impl State {
                     .ok_or_else(|| damaged(entry.seq, format!("destruction {step} was never intended")))?;
                 let kept: Vec<Kept> =
                     kept.as_ref().map(|kept| read_attachment(store, kept)).transpose()?.unwrap_or_default();
-                for subject in open.subjects.iter().filter(|subject| !kept.iter().any(|kept| kept.subject == **subject))
-                {
-                    self.destroyed(subject);
+                let saved: HashSet<String> = kept.iter().map(|kept| kept.subject.describe()).collect();
+                for subject in open.subjects.iter().filter(|subject| !saved.contains(&subject.describe())) {
+                    self.destroyed(subject, kept.is_empty());
                 }
             }
             Body::CheckpointWritten { table, version, sha256 } => {
                 self.checkpoints.push(Checkpoint { table: table.clone(), version: *version, sha256: sha256.clone() });
+            }
+            Body::ExpirySettled { tables } => {
+                for settled in read_attachment::<Settled>(store, tables)? {
+                    let key = (settled.table.key(), settled.keeping);
+                    let earlier = self.expiry.remove(&key).and_then(|retirement| retirement.under);
+                    let under = if settled.retired { Some((settled.rule, entry.at)) } else { earlier };
+                    self.expiry.insert(key, Retirement { settled_at: entry.at, under });
+                }
+            }
+            Body::Approved { plan, items, until, by, .. } => self.approvals.push(Approval {
+                seq: entry.seq,
+                at: entry.at,
+                until: *until,
+                plan: plan.clone(),
+                by: by.clone(),
+                items: read_attachment(store, items)?,
+            }),
+            Body::Adopted { table, commits, detail, .. } => {
+                let detail: Vec<TableDetail> = read_attachment(store, detail)?;
+                let known = self
+                    .tables
+                    .get_mut(&table.key())
+                    .ok_or_else(|| damaged(entry.seq, format!("{table} is adopted, but was never written to")))?;
+                for commit in commits {
+                    known.version = known.version.max(commit.version);
+                    known.commits.insert(commit.version, commit.sha256.clone());
+                }
+                let writer = format!("adopted-{}", entry.seq);
+                for detail in &detail {
+                    known.committed(detail, &Purpose::Archive, &[], &writer, &mut self.batches, entry.at);
+                }
             }
             Body::HoldPlaced { hold, scope, .. } => {
                 self.holds.insert(hold.clone(), scope.clone());
@@ -277,7 +332,7 @@ impl State {
         Ok(())
     }
 
-    fn commit(&mut self, entry: &Entry, batch: &str, committed: &[CommittedTable]) -> Result<()> {
+    fn commit(&mut self, entry: &Entry, batch: &str, committed: &[CommittedTable], store: &Store) -> Result<()> {
         let known = self
             .batches
             .get_mut(batch)
@@ -287,24 +342,22 @@ impl State {
             return Err(damaged(entry.seq, format!("batch {batch} is committed without having been prepared")));
         };
         known.stage = Stage::Committed { at: entry.at, rows: prepared.counts.archived };
-        if let Purpose::Retry { batches } = &known.purpose {
+        let purpose = known.purpose.clone();
+        let grounds: Vec<Ground> = match &purpose {
+            Purpose::Retire => read_attachment(store, &known.inputs)?,
+            _ => Vec::new(),
+        };
+        if let Purpose::Retry { batches } = &purpose {
             for file in self.quarantine.iter_mut().filter(|file| batches.contains(&file.batch)) {
                 file.retried = true;
             }
         }
         for ((table, detail), done) in prepared.tables.iter().zip(committed) {
-            let known = self.tables.entry(table.table.key()).or_insert_with(|| KnownTable {
-                name: table.table.clone(),
-                version: done.version,
-                commits: BTreeMap::new(),
-                segments: BTreeMap::new(),
-            });
+            let known =
+                self.tables.entry(table.table.key()).or_insert_with(|| KnownTable::new(table.table.clone()));
             known.version = done.version;
             known.commits.insert(done.version, done.sha256.clone());
-            for path in &detail.removes {
-                known.segments.remove(path);
-            }
-            known.segments.extend(detail.adds.iter().map(|add| (add.path.clone(), (add.clone(), batch.to_owned()))));
+            known.committed(detail, &purpose, &grounds, batch, &mut self.batches, entry.at);
         }
         for file in &prepared.quarantine {
             self.quarantine.push(Quarantined {
@@ -320,21 +373,26 @@ impl State {
         Ok(())
     }
 
-    fn read(&mut self, outcome: ObjectOutcome, batch: &str, at: Timestamp) {
+    fn read(&mut self, mut outcome: ObjectOutcome, batch: &str, at: Timestamp) {
         let id = outcome.id();
         let earlier = outcome.continues.as_ref().and_then(|continued| self.objects.get(continued).cloned());
         let mut counts = earlier.as_ref().map(|known| known.counts).unwrap_or_default();
         counts.add(&outcome.counts);
-        let mut batches = earlier.map(|known| known.batches).unwrap_or_default();
+        let mut batches = earlier.as_ref().map(|known| known.batches.clone()).unwrap_or_default();
         batches.push(batch.to_owned());
-        if outcome.duplicate_of.is_none() {
+        if let Some(earlier) = &earlier {
+            outcome.last_day = outcome.last_day.max(earlier.outcome.last_day);
+        }
+        // What stays raw has its records in itself alone: another object with the same bytes is no duplicate of it.
+        if outcome.duplicate_of.is_none() && outcome.last_day.is_none() {
             let content = KnownContent { object: id.clone(), batches: batches.clone(), counts };
             self.contents.entry((outcome.table.key(), outcome.sha256.clone())).or_insert(content);
         }
         self.objects.insert(id, KnownObject { outcome, batches, counts, archived_at: at, cleared: false });
     }
 
-    fn destroyed(&mut self, subject: &Subject) {
+    /// `whole`: everything else of the same step went, too.
+    fn destroyed(&mut self, subject: &Subject, whole: bool) {
         match subject {
             Subject::Raw { source, path, sha256, .. } => {
                 let id = ObjectId { source: source.clone(), path: path.clone() };
@@ -347,11 +405,23 @@ impl State {
             }
             Subject::Segment { table, path, .. } => {
                 if let Some(known) = self.tables.get_mut(&table.key()) {
-                    known.segments.remove(path);
+                    known.destroyed(path, &mut self.batches);
                 }
             }
-            Subject::Quarantine { batch, .. } => self.quarantine.retain(|file| file.batch != *batch),
-            Subject::Partial { .. } | Subject::DeltaLog { .. } => {}
+            Subject::Quarantine { path, .. } => {
+                self.quarantine.retain(|one| one.file.data != *path && one.file.index != *path);
+            }
+            Subject::DeltaLog { table, path } => {
+                let Some(version) = log_version(path) else { return };
+                self.checkpoints.retain(|one| one.table != *table || one.version != version || !path.contains(".checkpoint."));
+                if let Some(known) = self.tables.get_mut(&table.key()) {
+                    known.untrimmed &= !whole;
+                    if path.ends_with(".json") {
+                        known.trimmed(version);
+                    }
+                }
+            }
+            Subject::Partial { .. } => {}
         }
     }
 

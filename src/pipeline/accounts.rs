@@ -27,6 +27,7 @@ pub fn outcome(
         counts,
         duplicate_of,
         unreadable: inspected.unreadable.clone(),
+        last_day: None,
     }
 }
 
@@ -38,5 +39,6 @@ pub fn since(now: &Counts, before: &Counts) -> Counts {
         quarantined: now.quarantined - before.quarantined,
         expired: now.expired - before.expired,
         duplicate: now.duplicate - before.duplicate,
+        raw: now.raw - before.raw,
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use object_store::path::Path;
@@ -34,6 +36,8 @@ pub struct Context {
     pub ids: Box<Ids>,
     pub host: String,
     pub progress: Box<dyn Progress>,
+    /// Set from outside when the run should end early: it stops after the step it is in.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// One source, opened; or why it could not be.
@@ -46,6 +50,11 @@ pub struct Source {
 }
 
 impl Context {
+    /// True if the run should end after this step.
+    pub fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
     /// The sources that could be opened, by name.
     pub fn source_stores(&self) -> BTreeMap<String, Store> {
         self.sources
@@ -116,4 +125,13 @@ pub struct Request {
     pub now: Timestamp,
     /// Only these tables; empty: all.
     pub tables: Vec<TableName>,
+    /// Only tables whose rule has one of these schedules (`None`: the settings' own); none: all.
+    pub schedules: Option<Vec<Option<String>>>,
+}
+
+impl Request {
+    /// Everything, at `now`.
+    pub fn all(now: Timestamp) -> Self {
+        Request { now, tables: Vec::new(), schedules: None }
+    }
 }

@@ -259,7 +259,7 @@ fn accepted_policies(
     let invalid = match &context.policies {
         Ok(policies) => {
             let digest = policies.digest();
-            if chain.state().policy.as_ref().map(|accepted| &accepted.digest) != Some(&digest) {
+            if chain.state().policy().map(|accepted| &accepted.digest) != Some(&digest) {
                 let files = chain.attach(policies.files())?;
                 chain.append_or_end(now, Body::PolicyAccepted { digest, files })?;
             }
@@ -269,7 +269,7 @@ fn accepted_policies(
     };
     let failed =
         |hint: &str| Error::new(Kind::Decision, "reading the policies", invalid.to_string()).with_hint(hint.to_owned());
-    let Some(accepted) = chain.state().policy.clone() else {
+    let Some(accepted) = chain.state().policy().cloned() else {
         return Err(failed("nothing was done; `holdfast check` shows every mistake"));
     };
     let files: Vec<PolicyFile> = chain.attachment(&accepted.files)?;

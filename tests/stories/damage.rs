@@ -172,7 +172,7 @@ fn kinds() -> Vec<Kept> {
             kinds.push(Kept { path: format!("ledger/{seq:012}.json"), other: Some(other), names, keeps: Keeps::All });
         }
         let mut attach = |sha256: String, keeps| {
-            let other = Some(format!("ledger/attachments/{}", state.policy.as_ref().unwrap().files.sha256));
+            let other = Some(format!("ledger/attachments/{}", state.policy().unwrap().files.sha256));
             let path = format!("ledger/attachments/{sha256}");
             kinds.push(kept(
                 path.clone(),

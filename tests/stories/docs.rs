@@ -239,7 +239,7 @@ fn bodies() -> Vec<Body> {
         HoldScope { tables: vec![table()], from: None, to: None, predicate: Some(SealedRef { sha256: text() }) };
     let sealed = || SealedRef { sha256: text() };
     let intended = |purpose| Body::BatchIntended { batch: text(), purpose, tables: vec![table()], inputs: list() };
-    let destroy = |proof| Body::DestroyIntended { step: text(), proof, subjects: list(), bytes: 0 };
+    let destroy = |proof| Body::DestroyIntended { step: text(), proof, subjects: list(), bytes: 0, grounds: None };
     vec![
         Body::Created { archive: text(), format: 1, simulation: false },
         Body::RunStarted { version: text(), host: text(), process: 0, armed: Armed::default() },
@@ -313,6 +313,7 @@ fn lines() -> Vec<Value> {
         counts: Counts::default(),
         duplicate_of: Some(id()),
         unreadable: None,
+        last_day: None,
     };
     let subjects = [
         raw.clone(),

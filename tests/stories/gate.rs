@@ -57,6 +57,7 @@ impl Story {
             counts: Counts::default(),
             duplicate_of: None,
             unreadable: None,
+            last_day: None,
         };
         let objects = story.chain.attach([outcome]).unwrap();
         let (quarantine, counts) = (Vec::new(), Counts::default());

@@ -181,7 +181,7 @@ impl Site {
     /// Runs at `now`, whatever comes of it.
     pub fn try_run(&self, now: &str) -> Result<RunReport> {
         let now: Timestamp = now.parse().unwrap();
-        pipeline::run(&self.context(), &Request { now, tables: Vec::new() }, now)
+        pipeline::run(&self.context(), &Request::all(now), now)
     }
 
     /// Runs at `now`; what went wrong with single objects is in the report.
@@ -283,6 +283,7 @@ impl Site {
             ids: Box::new(move || format!("{:08x}", ids.fetch_add(1, Ordering::Relaxed))),
             host: "story".into(),
             progress: Box::new(Unwatched),
+            stop: Arc::default(),
         }
     }
 

@@ -145,6 +145,7 @@ impl World {
             ids: Box::new(move || format!("r{runner}i{}", count.fetch_add(1, Ordering::Relaxed))),
             host: "test".into(),
             progress: Box::new(Unwatched),
+            stop: Arc::default(),
         }
     }
 
@@ -256,12 +257,12 @@ impl World {
 /// Runs at `now`, on a host whose clock says the same.
 pub fn run_at(context: &Context, now: &str) -> holdfast::Result<RunReport> {
     let now: Timestamp = now.parse().unwrap();
-    run(context, &Request { now, tables: Vec::new() }, now)
+    run(context, &Request::all(now), now)
 }
 
 /// Judges the quarantine again.
 pub fn retry_at(context: &Context, now: &str) -> holdfast::Result<()> {
-    retry(context, &Request { now: now.parse().unwrap(), tables: Vec::new() }).map(drop)
+    retry(context, &Request::all(now.parse().unwrap())).map(drop)
 }
 
 /// What a crash must not change.
