@@ -76,7 +76,7 @@ pub fn lines(report: &RunReport) -> Vec<String> {
     if report.strangers.len() > 20 {
         lines.push(format!("stranger: and {} more", number(report.strangers.len() as u64 - 20)));
     }
-    for reason in &report.disarmed {
+    for reason in &report.doubts {
         lines.push(format!("nothing was destroyed: {reason}"));
     }
     lines
@@ -122,7 +122,7 @@ fn kept(report: &RunReport) -> Vec<String> {
         let (kind, text) = match &verdict.reason {
             Reason::Clear | Reason::OtherTable => continue,
             reason @ Reason::NoRule => ("no rule", reason.to_string()),
-            reason @ Reason::NotArchived => ("not archived", reason.to_string()),
+            reason @ Reason::StaysRaw { .. } => ("stays raw", reason.to_string()),
             reason @ Reason::Young { .. } => ("young", reason.to_string()),
             reason @ Reason::KeepRaw { .. } => ("keep_raw", reason.to_string()),
             reason @ Reason::Unarmed => ("unarmed", reason.to_string()),
