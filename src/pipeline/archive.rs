@@ -18,7 +18,7 @@ use crate::ledger::{
     Armed, Batch, BatchInput, Body, Chain, Counts, ObjectId, PreparedTable, Purpose, Stage, State, TableDetail,
 };
 use crate::names::TableName;
-use crate::plan::Archiving;
+use crate::plan::{Archiving, Intake};
 use crate::policy::{ClockSource, Rule};
 use crate::storage::Store;
 
@@ -44,6 +44,7 @@ pub fn archive_step(
     chain: &mut Chain,
     archiving: &Archiving,
     rule: &Rule,
+    intake: Intake,
     armed: Armed,
     now: Timestamp,
 ) -> Result<Archived> {
@@ -71,7 +72,7 @@ pub fn archive_step(
             inputs,
         };
         chain.append_or_end(now, intent)?;
-        let writer = BatchWriter::new(context, rule, &table_name, &batch, schema, now)?;
+        let writer = BatchWriter::new(context, rule, &table_name, &batch, schema, intake, now)?;
         match writer.read_objects(archiving, &sources, chain.state(), &excluded) {
             Ok(written) if written.outcomes.is_empty() => {
                 failed.extend(written.failed);

@@ -18,6 +18,7 @@ mod recover;
 mod retry;
 mod run;
 mod witness;
+mod write;
 
 pub use context::{Context, Event, Ids, Progress, Request, Source, TakeLease, Unwatched};
 pub use limits::Limits;

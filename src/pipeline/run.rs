@@ -15,7 +15,7 @@ use crate::archive::Table;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Armed, Body, Chain, Counts, FORMAT, State};
 use crate::names::TableName;
-use crate::plan::{Inputs, Verdict, clearings, decide};
+use crate::plan::{Inputs, Intake, Verdict, clearings, decide};
 use crate::policy::{PolicyFile, PolicySet};
 use crate::source::{DiscoverOptions, RawObject, Stranger, discover};
 
@@ -163,7 +163,7 @@ fn run_once(context: &Context, request: &Request, host_now: Timestamp) -> Result
         let Some(rule) = policies.rule_for(&archiving.table) else { continue };
         let bytes = archiving.objects.iter().map(|planned| planned.object.size).sum();
         context.progress.see(Event::BatchBegins { table: &archiving.table, objects: archiving.objects.len(), bytes });
-        match archive_step(context, &mut chain, archiving, &rule, armed, now) {
+        match archive_step(context, &mut chain, archiving, &rule, Intake::default(), armed, now) {
             Ok(archived) => report.archived(&archiving.table, archived, bytes, rule.origin.pattern.is_some()),
             // A damaged table stops itself, not the others.
             Err(error) if error.kind() == Kind::Damaged || error.kind() == Kind::Decision => report.errors.push(error),

@@ -4,4 +4,4 @@ mod decide;
 mod judge;
 
 pub use decide::{Archiving, Clearing, Inputs, Known, Plan, Planned, Reason, Verdict, clearings, decide};
-pub use judge::{Judge, Judged};
+pub use judge::{Intake, Judge, Judged};
