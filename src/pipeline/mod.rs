@@ -19,6 +19,10 @@ mod retry;
 mod run;
 mod witness;
 mod write;
+#[cfg(test)]
+mod intake_tests;
+#[cfg(test)]
+mod testing;
 
 pub use context::{Context, Event, Ids, Progress, Request, Source, TakeLease, Unwatched};
 pub use limits::Limits;
