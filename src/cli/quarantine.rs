@@ -31,7 +31,8 @@ pub fn quarantine(args: &Args, command: &QuarantineCommand, output: &mut Output)
             for table in done {
                 let left = number(table.still_quarantined);
                 if let Some(untried) = table.untried {
-                    output.line(format!("{}: nothing tried, since {untried}; {left} still quarantined", table.table))?;
+                    output
+                        .line(format!("{}: nothing tried, since {untried}; {left} still quarantined", table.table))?;
                     continue;
                 }
                 output.line(format!(

@@ -22,7 +22,6 @@ pub use proof::{
 };
 
 use crate::ledger::{Armed, HoldScope, State, Subject};
-use crate::names::TableName;
 
 /// Leave to destroy one subject, given for the state at one sequence.
 #[derive(Debug)]
@@ -77,12 +76,9 @@ pub fn can_destroy(subject: Subject, proof: &Proof, state: &State, armed: Armed)
 }
 
 fn covers(scope: &HoldScope, subject: &Subject) -> bool {
-    let on_table = |table: &TableName| scope.tables.is_empty() || scope.tables.contains(table);
     match subject {
-        Subject::Segment { table, day, .. } => {
-            on_table(table) && scope.from.is_none_or(|from| *day >= from) && scope.to.is_none_or(|to| *day <= to)
-        }
-        Subject::Raw { table, .. } | Subject::Quarantine { table, .. } => on_table(table),
+        Subject::Segment { table, day, .. } => scope.covers(table, Some(*day)),
+        Subject::Raw { table, .. } | Subject::Quarantine { table, .. } => scope.covers(table, None),
         // Copies of what was never committed, logs and lists: a hold protects records, not these.
         Subject::Partial { .. } | Subject::DeltaLog { .. } | Subject::Attachment { .. } => false,
     }

@@ -3,6 +3,7 @@
 mod chain;
 mod entry;
 mod expiry;
+mod hold;
 mod lease;
 mod state;
 mod tables;

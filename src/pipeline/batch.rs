@@ -106,7 +106,7 @@ impl<'a> BatchWriter<'a> {
             intake,
             now,
             limits,
-            writer: SegmentWriter::new(context, table, batch, rule, limits),
+            writer: SegmentWriter::new(context, table, batch, rule.index.clone(), limits),
             schema,
             buffer,
             quarantine: QuarantineWriter::new(&context.archive, table, batch),

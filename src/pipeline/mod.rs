@@ -1,8 +1,8 @@
 //! Doing what was decided: archive, clear, recover. Each step is intent, effect, outcome (I6).
 //!
 //! [`run()`] takes the lease, settles what an earlier run left (`recover`), archives each planned batch
-//! (`archive` → `batch` → `commit`) and clears what may be cleared (`clear` → `destroy`). A kill at any instant
-//! leaves an intent without an outcome, and the next run settles it.
+//! (`archive` → `batch` → `commit`), clears what may be cleared (`clear` → `destroy`) and merges small segments (`merge` →
+//! `rewrite` → `commit`). A kill at any instant leaves an intent without an outcome, and the next run settles it.
 
 pub mod read_back;
 mod accounts;
@@ -13,9 +13,11 @@ mod commit;
 mod context;
 mod destroy;
 mod limits;
+mod merge;
 mod read_object;
 mod recover;
 mod retry;
+mod rewrite;
 mod run;
 mod witness;
 mod write;
@@ -26,6 +28,7 @@ mod testing;
 
 pub use context::{Context, Event, Ids, Progress, Request, Source, TakeLease, Unwatched};
 pub use limits::Limits;
+pub use merge::Merged;
 pub use retry::{Retried, retry};
 pub use run::{NotCleared, RunReport, TableReport, run};
 pub use witness::check_witnesses;

@@ -89,24 +89,25 @@ pub fn retry(context: &Context, request: &Request) -> Result<Vec<Retried>> {
         // Nothing is armed here: what has expired by now is retired by the next run, not expired on arrival.
         let writer = BatchWriter::new(context, &rule, &table_name, &batch, schema, Intake::default(), now)?;
         let written = read_quarantine(context, writer, &files);
-        let archived: Archived =
-            match written.and_then(|written| prepare_and_commit(context, &mut chain, &open, &batch, written, now)) {
-                Ok(archived) => archived,
-                Err(error) => {
-                    if let Err(second) = abandon(
-                        context,
-                        &mut chain,
-                        &context.source_stores(),
-                        &batch,
-                        &error.to_string(),
-                        Armed::default(),
-                        now,
-                    ) {
-                        tracing::debug!(%second, batch, "the batch could not be abandoned; the next run settles it");
-                    }
-                    return Err(error);
+        let archived: Archived = match written
+            .and_then(|written| prepare_and_commit(context, &mut chain, &open, &batch, written, Vec::new(), now))
+        {
+            Ok(archived) => archived,
+            Err(error) => {
+                if let Err(second) = abandon(
+                    context,
+                    &mut chain,
+                    &context.source_stores(),
+                    &batch,
+                    &error.to_string(),
+                    Armed::default(),
+                    now,
+                ) {
+                    tracing::debug!(%second, batch, "the batch could not be abandoned; the next run settles it");
                 }
-            };
+                return Err(error);
+            }
+        };
         done.push(Retried {
             table: table.to_string(),
             tried: archived.counts.decoded,

@@ -9,6 +9,7 @@ use super::archive::{Archived, archive_step};
 use super::clear::{Measurer, clear};
 use super::context::{Context, Event, Request};
 use super::destroy::{Stores, unfinished};
+use super::merge::{Merged, merge_small};
 use super::recover::{Recovered, recover};
 use super::witness::check_witnesses;
 use crate::archive::Table;
@@ -16,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::ledger::{Armed, Body, Chain, Counts, FORMAT, State};
 use crate::names::TableName;
 use crate::plan::{Inputs, Intake, Verdict, clearings, decide};
-use crate::policy::{PolicyFile, PolicySet};
+use crate::policy::{History, PolicyFile, PolicySet};
 use crate::source::{DiscoverOptions, RawObject, Stranger, discover};
 
 /// A batch ends when its raw objects reach so many bytes: it is what a kill can cost.
@@ -35,6 +36,8 @@ pub struct RunReport {
     pub strangers: Vec<Stranger>,
     pub unsettled: u64,
     pub kept: Vec<Verdict>,
+    /// Small segments that became one.
+    pub merged: Vec<Merged>,
     pub cleared: u64,
     pub not_cleared: Vec<NotCleared>,
     pub recovered: Vec<String>,
@@ -185,6 +188,11 @@ fn run_once(context: &Context, request: &Request, host_now: Timestamp) -> Result
     if !report.not_cleared.is_empty() {
         report.errors.push(not_cleared(&report.not_cleared));
     }
+    let history = History::new(vec![(now, policies.clone())]);
+    let asked_for = |table: &TableName| request.tables.is_empty() || request.tables.contains(table);
+    let merged = merge_small(context, &mut chain, &history, &asked_for, armed, now)?;
+    report.merged = merged.merged;
+    report.errors.extend(merged.errors);
     checkpoint(context, &mut chain, now, &mut report)?;
     end(&mut chain, now, &report)?;
     tracing::info!(run = chain.run(), exit = report.exit_code(), cleared = report.cleared, "run ended");

@@ -85,8 +85,7 @@ impl House {
     pub(super) fn archive(&mut self, intake: Intake, now: &str) -> Vec<Result<Archived>> {
         let now = at(now);
         let source = &self.context.sources[0];
-        let options =
-            DiscoverOptions { name: SOURCE.into(), workspace: "main".into(), settle: SignedDuration::ZERO };
+        let options = DiscoverOptions { name: SOURCE.into(), workspace: "main".into(), settle: SignedDuration::ZERO };
         let found = discover(source.store.as_ref().unwrap(), &options, &source.layout, now).unwrap();
         let policies = self.context.policies.as_ref().unwrap();
         let plan = decide(&Inputs {

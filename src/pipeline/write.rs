@@ -1,6 +1,9 @@
 //! One segment: written, uploaded, read back, matched. Archiving and merging write through here; nothing is promised
 //! about the file yet.
 
+use super::context::{Context, Event};
+use super::limits::Limits;
+use super::read_back::read_back;
 use crate::archive::rows::{Group, RowBuffer};
 use crate::archive::schema::TableSchema;
 use crate::archive::segment::{SegmentOptions, write_segment};
@@ -8,11 +11,6 @@ use crate::archive::{segment_location, segment_path};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::Segment;
 use crate::names::TableName;
-use crate::policy::Rule;
-
-use super::context::{Context, Event};
-use super::limits::Limits;
-use super::read_back::read_back;
 
 /// Writes the segments of one batch into one table.
 #[derive(Debug)]
@@ -25,9 +23,10 @@ pub struct SegmentWriter<'a> {
 }
 
 impl<'a> SegmentWriter<'a> {
-    pub fn new(context: &'a Context, table: &TableName, batch: &str, rule: &Rule, limits: Limits) -> Self {
+    /// `index` names the columns that get a bloom filter.
+    pub fn new(context: &'a Context, table: &TableName, batch: &str, index: Vec<String>, limits: Limits) -> Self {
         let options = SegmentOptions {
-            index: rule.index.clone(),
+            index,
             row_group_bytes: limits.row_group,
             threads: context.threads,
             ..SegmentOptions::default()

@@ -52,13 +52,7 @@ const YEAR_2000: i64 = 946_684_800_000_000;
 
 impl Judge {
     /// A judge for an object of `period` under `rule` at `now`. The time column is spelled as the table spells it.
-    pub fn new(
-        rule: &Rule,
-        time_column: Option<&str>,
-        period: Option<Period>,
-        intake: Intake,
-        now: Timestamp,
-    ) -> Self {
+    pub fn new(rule: &Rule, time_column: Option<&str>, period: Option<Period>, intake: Intake, now: Timestamp) -> Self {
         let window = period.and_then(|period| rule.late_window.before(period.start));
         let earliest = window.map_or(YEAR_2000, |window| window.as_microsecond().max(YEAR_2000));
         Judge {
