@@ -24,6 +24,8 @@ mod write;
 #[cfg(test)]
 mod intake_tests;
 #[cfg(test)]
+mod merge_tests;
+#[cfg(test)]
 mod testing;
 
 pub use context::{Context, Event, Ids, Progress, Request, Source, TakeLease, Unwatched};
