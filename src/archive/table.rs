@@ -185,10 +185,12 @@ impl Table {
                 }
             }
         }
-        actions.extend(detail.removes.iter().map(|path| Action::Remove(remove(path, detail.adds.is_empty()))));
-        actions.extend(
-            detail.adds.iter().map(|segment| Action::Add(add(segment, self.time_column(snapshot, detail), now))),
-        );
+        // A merge puts the same rows into other files: readers of changes need not look.
+        let data_change = detail.adds.is_empty() || detail.removes.is_empty();
+        actions.extend(detail.removes.iter().map(|path| Action::Remove(remove(path, data_change))));
+        let time_column = self.time_column(snapshot, detail);
+        actions
+            .extend(detail.adds.iter().map(|segment| Action::Add(add(segment, time_column.clone(), data_change, now))));
         let properties = CommitProperties::default()
             .with_max_retries(0)
             .with_create_checkpoint(false)
@@ -318,7 +320,7 @@ fn from_json<T: serde::de::DeserializeOwned>(value: Value) -> Result<T> {
 }
 
 /// Statistics hold the number of rows and the times, so that no value of a destroyed row lingers in a log (DESIGN §6).
-fn add(segment: &Segment, time_column: Option<String>, now: Timestamp) -> Add {
+fn add(segment: &Segment, time_column: Option<String>, data_change: bool, now: Timestamp) -> Add {
     let mut stats = json!({ "numRecords": segment.digest.rows });
     if let (Some((first, last)), Some(name)) = (segment.times, time_column) {
         // Delta compares at milliseconds: round outwards.
@@ -339,7 +341,7 @@ fn add(segment: &Segment, time_column: Option<String>, now: Timestamp) -> Add {
         ]),
         size: i64::try_from(segment.bytes).unwrap_or(i64::MAX),
         modification_time: now.as_millisecond(),
-        data_change: true,
+        data_change,
         stats: Some(stats.to_string()),
         tags: Some(HashMap::from([("holdfast.sha256".to_owned(), Some(segment.sha256.clone()))])),
         deletion_vector: None,

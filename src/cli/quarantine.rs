@@ -29,12 +29,17 @@ pub fn quarantine(args: &Args, command: &QuarantineCommand, output: &mut Output)
                 output.line("nothing lies in quarantine")?;
             }
             for table in done {
+                let left = number(table.still_quarantined);
+                if let Some(untried) = table.untried {
+                    output
+                        .line(format!("{}: nothing tried, since {untried}; {left} still quarantined", table.table))?;
+                    continue;
+                }
                 output.line(format!(
-                    "{}: {} tried, {} archived now, {} still quarantined",
+                    "{}: {} tried, {} archived now, {left} still quarantined",
                     table.table,
                     number(table.tried),
-                    number(table.archived),
-                    number(table.still_quarantined)
+                    number(table.archived)
                 ))?;
             }
             Ok(0)

@@ -63,6 +63,7 @@ pub fn lines(report: &RunReport) -> Vec<String> {
             count(report.cleared, "raw object", "raw objects")
         ));
     }
+    lines.extend(merged(report));
     lines.extend(kept(report));
     if report.unsettled > 0 {
         lines.push(format!(
@@ -115,6 +116,29 @@ fn archived(report: &RunReport) -> Vec<String> {
     aligned(&head, &rows, &[1, 2, 3, 4, 5])
 }
 
+/// What was merged, summed by table.
+fn merged(report: &RunReport) -> Vec<String> {
+    let mut sums: BTreeMap<String, (u64, u64, u64, u64)> = BTreeMap::new();
+    for merged in &report.merged {
+        let (before, after, bytes_before, bytes_after) = sums.entry(merged.table.to_string()).or_default();
+        *before += merged.segments;
+        *after += 1;
+        *bytes_before += merged.bytes_before;
+        *bytes_after += merged.bytes_after;
+    }
+    sums.into_iter()
+        .map(|(table, (before, after, bytes_before, bytes_after))| {
+            format!(
+                "merged: {table}, {} ({}) into {} ({})",
+                count(before, "small segment", "small segments"),
+                size(bytes_before),
+                number(after),
+                size(bytes_after)
+            )
+        })
+        .collect()
+}
+
 /// What was left alone, summed by table and reason.
 fn kept(report: &RunReport) -> Vec<String> {
     let mut sums: BTreeMap<(String, &'static str), (u64, String)> = BTreeMap::new();
@@ -126,6 +150,7 @@ fn kept(report: &RunReport) -> Vec<String> {
             reason @ Reason::Young { .. } => ("young", reason.to_string()),
             reason @ Reason::KeepRaw { .. } => ("keep_raw", reason.to_string()),
             reason @ Reason::Unarmed => ("unarmed", reason.to_string()),
+            reason @ Reason::Shut { .. } => ("shut", reason.to_string()),
         };
         let sum = sums.entry((verdict.table.to_string(), kind)).or_insert((0, text));
         sum.0 += 1;

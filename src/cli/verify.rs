@@ -52,6 +52,12 @@ pub fn lines(found: &Verification) -> Vec<String> {
             size(found.bytes)
         ));
     }
+    if found.retired > 0 {
+        lines.push(format!(
+            "retired     {} out of the table, unchanged: `holdfast reinstate` can put them back",
+            count(found.retired, "segment", "segments")
+        ));
+    }
     if found.quarantined > 0 {
         lines.push(format!("quarantine  {}, as they were", count(found.quarantined, "record", "records")));
     }

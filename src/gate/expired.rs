@@ -128,7 +128,8 @@ impl ObsoleteLog {
         let Subject::DeltaLog { table, path } = subject else {
             return Err(Blocked::because("it is no log file"));
         };
-        let known = state.tables.get(&table.key()).ok_or_else(|| Blocked::because("the ledger does not know the table"))?;
+        let known =
+            state.tables.get(&table.key()).ok_or_else(|| Blocked::because("the ledger does not know the table"))?;
         let version = log_version(path).ok_or_else(|| Blocked::because("it is no commit and no checkpoint"))?;
         let newest = state.checkpoints.iter().filter(|one| one.table == *table).max_by_key(|one| one.version);
         let newest = newest.ok_or_else(|| Blocked::because("no checkpoint is known"))?;
@@ -145,7 +146,9 @@ impl ObsoleteLog {
             return Err(Blocked::because(format!("the newest checkpoint is of version {}", newest.version)));
         }
         let live = measured.live.get(&table.key());
-        if !live.is_some_and(|live| live.len() == known.segments.len() && known.segments.keys().all(|path| live.contains(path))) {
+        if !live.is_some_and(|live| {
+            live.len() == known.segments.len() && known.segments.keys().all(|path| live.contains(path))
+        }) {
             return Err(Blocked::because("the table does not show just what the ledger knows"));
         }
         Ok(ObsoleteLog { subject: subject.clone(), at_seq: seq(state)? })

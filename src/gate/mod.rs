@@ -23,9 +23,7 @@ mod proof;
 
 pub use eraser::{Erased, Eraser};
 pub use expired::{Expired, ObsoleteLog, Superseded};
-pub use proof::{
-    ArchivedVerified, DuplicateOf, Erased as ErasedProof, Measured, NeverCommitted, Proof, carries,
-};
+pub use proof::{ArchivedVerified, DuplicateOf, Erased as ErasedProof, Measured, NeverCommitted, Proof, carries};
 
 use crate::ledger::{Armed, HoldScope, State, Subject};
 

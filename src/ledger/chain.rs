@@ -166,7 +166,12 @@ impl Chain {
         let Some(head) = self.state.head() else { return Ok(()) };
         let bytes = serde_json::to_vec(head)
             .map_err(|source| Error::from_source(Kind::Internal, "writing head.json", source))?;
-        self.store.put(&Path::from("head.json"), bytes, Put::Overwrite).map(|_| ())
+        self.write_beside("head.json", bytes)
+    }
+
+    /// Writes a file beside the entries that only repeats what they say, and so may be written again.
+    pub fn write_beside(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
+        self.store.put(&Path::from(name), bytes, Put::Overwrite).map(|_| ())
     }
 
     fn take(&mut self, entry: &Entry, bytes: &[u8]) -> Result<()> {

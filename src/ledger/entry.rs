@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use super::subject::ProofKind;
 use crate::names::TableName;
 use crate::record::SetDigest;
 
@@ -376,106 +377,6 @@ pub struct QuarantineFile {
     pub bytes: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProofKind {
-    ArchivedVerified,
-    Expired,
-    Superseded,
-    NeverCommitted,
-    Erased,
-    DuplicateOf,
-    ObsoleteLog,
-}
-
-impl ProofKind {
-    /// The spelling of the file format.
-    pub fn name(self) -> &'static str {
-        match self {
-            ProofKind::ArchivedVerified => "archived_verified",
-            ProofKind::Expired => "expired",
-            ProofKind::Superseded => "superseded",
-            ProofKind::NeverCommitted => "never_committed",
-            ProofKind::Erased => "erased",
-            ProofKind::DuplicateOf => "duplicate_of",
-            ProofKind::ObsoleteLog => "obsolete_log",
-        }
-    }
-}
-
-/// What can be destroyed. `path`s of segments, partials, quarantine and logs are relative to the archive.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "what", rename_all = "snake_case")]
-pub enum Subject {
-    /// A raw object as it was read.
-    Raw {
-        source: String,
-        path: String,
-        table: TableName,
-        size: u64,
-        sha256: String,
-        batch: String,
-    },
-    /// A committed segment: expired, superseded by a merge, or rewritten by an erasure.
-    Segment {
-        table: TableName,
-        path: String,
-        day: Date,
-        part: String,
-        sha256: String,
-    },
-    Quarantine {
-        table: TableName,
-        path: String,
-        batch: String,
-    },
-    /// An upload of a batch that was never committed: a segment or a quarantine file.
-    Partial {
-        path: String,
-        batch: String,
-    },
-    DeltaLog {
-        table: TableName,
-        path: String,
-    },
-    /// An attachment that no entry names.
-    Attachment {
-        sha256: String,
-    },
-}
-
-impl Subject {
-    /// The table it belongs to, where it belongs to one.
-    pub fn table(&self) -> Option<&TableName> {
-        match self {
-            Subject::Raw { table, .. }
-            | Subject::Segment { table, .. }
-            | Subject::Quarantine { table, .. }
-            | Subject::DeltaLog { table, .. } => Some(table),
-            Subject::Partial { .. } | Subject::Attachment { .. } => None,
-        }
-    }
-
-    /// The subject, for people.
-    pub fn describe(&self) -> String {
-        match self {
-            Subject::Raw { source, path, .. } => format!("raw object {source}:{path}"),
-            Subject::Segment { path, .. } => format!("segment {path}"),
-            Subject::Quarantine { path, .. } => format!("quarantine {path}"),
-            Subject::Partial { path, .. } => format!("abandoned upload {path}"),
-            Subject::DeltaLog { path, .. } => format!("Delta log file {path}"),
-            Subject::Attachment { sha256 } => format!("attachment {sha256}"),
-        }
-    }
-}
-
-/// A subject of a destruction that was kept after all.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Kept {
-    pub subject: Subject,
-    pub reason: String,
-}
-
 /// What a hold covers. Nothing given: everything.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct HoldScope {
@@ -483,13 +384,4 @@ pub struct HoldScope {
     pub from: Option<Date>,
     pub to: Option<Date>,
     pub predicate: Option<SealedRef>,
-}
-
-impl HoldScope {
-    /// True if it covers records of `table` on `day`; without a day, of any day at all.
-    pub fn covers(&self, table: &TableName, day: Option<Date>) -> bool {
-        let on_table = self.tables.is_empty() || self.tables.contains(table);
-        let on_day = |day: Date| self.from.is_none_or(|from| day >= from) && self.to.is_none_or(|to| day <= to);
-        on_table && day.is_none_or(on_day)
-    }
 }

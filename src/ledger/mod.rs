@@ -3,9 +3,11 @@
 mod chain;
 mod entry;
 mod expiry;
+mod hold;
 mod lease;
 mod sealed;
 mod state;
+mod subject;
 mod tables;
 
 pub use chain::{
@@ -13,8 +15,8 @@ pub use chain::{
     read_attachment, read_head, sha256_hex,
 };
 pub use entry::{
-    Armed, AttachmentRef, BatchInput, Body, CommittedTable, Counts, Entry, FORMAT, HoldScope, Kept, ObjectId,
-    ObjectOutcome, PreparedTable, ProofKind, Purpose, QuarantineFile, SealedRef, Segment, Subject, TableDetail,
+    Armed, AttachmentRef, BatchInput, Body, CommittedTable, Counts, Entry, FORMAT, HoldScope, ObjectId, ObjectOutcome,
+    PreparedTable, Purpose, QuarantineFile, SealedRef, Segment, TableDetail,
 };
 pub use expiry::{ApprovedItem, Ground, Keeping, Settled};
 pub use lease::{Lease, LocalLease};
@@ -23,4 +25,5 @@ pub use state::{
     AcceptedPolicy, Approval, Batch, Checkpoint, KnownContent, KnownObject, OpenDestroy, Prepared, Quarantined,
     Retirement, Stage, State,
 };
+pub use subject::{Kept, ProofKind, Subject};
 pub use tables::{Gone, KnownTable, Retired, Why, log_version};

@@ -6,10 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::chain::{Head, damaged, read_attachment};
 use super::entry::{
-    AttachmentRef, BatchInput, Body, CommittedTable, Counts, Entry, FORMAT, HoldScope, Kept, ObjectId, ObjectOutcome,
-    PreparedTable, ProofKind, Purpose, QuarantineFile, SealedRef, Subject, TableDetail,
+    AttachmentRef, BatchInput, Body, CommittedTable, Counts, Entry, FORMAT, HoldScope, ObjectId, ObjectOutcome,
+    PreparedTable, Purpose, QuarantineFile, SealedRef, TableDetail,
 };
 use super::expiry::{ApprovedItem, Ground, Keeping, Settled};
+use super::subject::{Kept, ProofKind, Subject};
 use super::tables::{Gone, KnownTable, log_version};
 use crate::error::{Error, Kind, Result};
 use crate::names::TableName;
@@ -358,8 +359,7 @@ impl State {
             }
         }
         for ((table, detail), done) in prepared.tables.iter().zip(committed) {
-            let known =
-                self.tables.entry(table.table.key()).or_insert_with(|| KnownTable::new(table.table.clone()));
+            let known = self.tables.entry(table.table.key()).or_insert_with(|| KnownTable::new(table.table.clone()));
             known.version = done.version;
             known.commits.insert(done.version, done.sha256.clone());
             known.committed(detail, &purpose, &grounds, batch, &mut self.batches, entry.at);
@@ -426,7 +426,8 @@ impl State {
             }
             Subject::DeltaLog { table, path } => {
                 let Some(version) = log_version(path) else { return };
-                self.checkpoints.retain(|one| one.table != *table || one.version != version || !path.contains(".checkpoint."));
+                self.checkpoints
+                    .retain(|one| one.table != *table || one.version != version || !path.contains(".checkpoint."));
                 if let Some(known) = self.tables.get_mut(&table.key()) {
                     known.untrimmed &= !whole;
                     if path.ends_with(".json") {

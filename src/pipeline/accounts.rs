@@ -1,16 +1,19 @@
 //! Accounting for each object of a batch: every record has a fate (I1).
 
+use jiff::civil::Date;
+
 use super::read_object::Inspected;
 use crate::ledger::{Counts, ObjectId, ObjectOutcome};
 use crate::plan::Planned;
 
-/// What became of an object, for the ledger.
+/// What became of an object, for the ledger. `last_day` is that of the records that stay in it.
 pub fn outcome(
     planned: &Planned,
     inspected: &Inspected,
     resume: u64,
     counts: Counts,
     duplicate_of: Option<ObjectId>,
+    last_day: Option<Date>,
 ) -> ObjectOutcome {
     let object = &planned.object;
     ObjectOutcome {
@@ -27,7 +30,7 @@ pub fn outcome(
         counts,
         duplicate_of,
         unreadable: inspected.unreadable.clone(),
-        last_day: None,
+        last_day,
     }
 }
 

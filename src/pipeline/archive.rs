@@ -18,7 +18,7 @@ use crate::ledger::{
     Armed, Batch, BatchInput, Body, Chain, Counts, ObjectId, PreparedTable, Purpose, Stage, State, TableDetail,
 };
 use crate::names::TableName;
-use crate::plan::Archiving;
+use crate::plan::{Archiving, Intake};
 use crate::policy::{ClockSource, Rule};
 use crate::storage::Store;
 
@@ -44,6 +44,7 @@ pub fn archive_step(
     chain: &mut Chain,
     archiving: &Archiving,
     rule: &Rule,
+    intake: Intake,
     armed: Armed,
     now: Timestamp,
 ) -> Result<Archived> {
@@ -71,7 +72,7 @@ pub fn archive_step(
             inputs,
         };
         chain.append_or_end(now, intent)?;
-        let writer = BatchWriter::new(context, rule, &table_name, &batch, schema, now)?;
+        let writer = BatchWriter::new(context, rule, &table_name, &batch, schema, intake, now)?;
         match writer.read_objects(archiving, &sources, chain.state(), &excluded) {
             Ok(written) if written.outcomes.is_empty() => {
                 failed.extend(written.failed);
@@ -80,7 +81,7 @@ pub fn archive_step(
             }
             Ok(mut written) => {
                 failed.append(&mut written.failed);
-                let mut archived = prepare_and_commit(context, chain, &table, &batch, written, now)?;
+                let mut archived = prepare_and_commit(context, chain, &table, &batch, written, Vec::new(), now)?;
                 archived.failed = failed;
                 return Ok(archived);
             }
@@ -101,13 +102,14 @@ pub fn archive_step(
     }
 }
 
-/// From a written batch to `committed`.
+/// From a written batch to `committed`. `removes` are the paths of the segments that the new ones replace.
 pub fn prepare_and_commit(
     context: &Context,
     chain: &mut Chain,
     table: &Table,
     batch: &str,
     written: Written,
+    removes: Vec<String>,
     now: Timestamp,
 ) -> Result<Archived> {
     let bytes = written.segments.iter().map(|segment| segment.bytes).sum();
@@ -122,11 +124,7 @@ pub fn prepare_and_commit(
     };
     let mut tables = Vec::new();
     if !written.segments.is_empty() {
-        let detail = TableDetail {
-            schema: changed_schema(table, &written.schema)?,
-            adds: written.segments,
-            removes: Vec::new(),
-        };
+        let detail = TableDetail { schema: changed_schema(table, &written.schema)?, adds: written.segments, removes };
         tables.push(PreparedTable {
             table: table.name().clone(),
             base: table.version(),
@@ -195,14 +193,17 @@ pub fn open_ours(archive: &Store, state: &State, name: &TableName) -> Result<Tab
 
 /// The columns of a table that is there, or of one to be created.
 pub fn table_schema(table: &Table, rule: &Rule) -> Result<TableSchema> {
-    let catalogued = catalogue::find(&table.name().table);
-    match table.schema()? {
-        Some(schema) => TableSchema::from_delta(catalogued, &schema),
-        None => {
-            let time_column = (rule.clock == ClockSource::Event).then_some(rule.time_column.as_str());
-            TableSchema::new(catalogued, time_column)
-        }
+    if let Some(schema) = schema_of(table)? {
+        return Ok(schema);
     }
+    let time_column = (rule.clock == ClockSource::Event).then_some(rule.time_column.as_str());
+    TableSchema::new(catalogue::find(&table.name().table), time_column)
+}
+
+/// The columns of a table, if it is there.
+pub fn schema_of(table: &Table) -> Result<Option<TableSchema>> {
+    let catalogued = catalogue::find(&table.name().table);
+    table.schema()?.map(|schema| TableSchema::from_delta(catalogued, &schema)).transpose()
 }
 
 /// A table keeps the spelling it was created with; a new one gets the catalogue's, else that of first sight.

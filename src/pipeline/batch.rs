@@ -6,21 +6,21 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 use super::accounts::{outcome, since};
 use super::context::{Context, Event};
 use super::limits::Limits;
-use super::read_back::read_back;
 use super::read_object::{Inspected, inspect, lines, lines_to_survey, unread};
+use super::write::SegmentWriter;
+use crate::archive::QuarantineWriter;
 use crate::archive::keys::Surveyor;
 use crate::archive::rows::{RowBuffer, RowMeta, groups};
 use crate::archive::schema::TableSchema;
-use crate::archive::segment::{SegmentOptions, write_segment};
-use crate::archive::{QuarantineWriter, segment_location, segment_path};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Counts, ObjectId, ObjectOutcome, Segment, State};
 use crate::names::TableName;
-use crate::plan::{Archiving, Judge, Judged, Planned};
+use crate::plan::{Archiving, Intake, Judge, Judged, Planned};
 use crate::policy::Rule;
 use crate::record::{Member, SetDigest, members, record_digest};
 use crate::source::{Encoding, Line, Period, ReadFailure};
@@ -68,9 +68,10 @@ pub struct BatchWriter<'a> {
     rule: &'a Rule,
     table: TableName,
     batch: String,
+    intake: Intake,
     now: Timestamp,
     limits: Limits,
-    options: SegmentOptions,
+    writer: SegmentWriter<'a>,
     schema: TableSchema,
     buffer: RowBuffer,
     quarantine: QuarantineWriter,
@@ -78,6 +79,8 @@ pub struct BatchWriter<'a> {
     /// Of every record as it was decoded and kept.
     digest: SetDigest,
     counts: Counts,
+    /// The latest day of the object's records that stay raw.
+    last_day: Option<Date>,
     members: Vec<Member>,
     main_part: u16,
 }
@@ -89,6 +92,7 @@ impl<'a> BatchWriter<'a> {
         table: &TableName,
         batch: &str,
         schema: TableSchema,
+        intake: Intake,
         now: Timestamp,
     ) -> Result<Self> {
         let limits = Limits::of(context.memory);
@@ -99,20 +103,17 @@ impl<'a> BatchWriter<'a> {
             rule,
             table: table.clone(),
             batch: batch.to_owned(),
+            intake,
             now,
             limits,
-            options: SegmentOptions {
-                index: rule.index.clone(),
-                row_group_bytes: limits.row_group,
-                threads: context.threads,
-                ..SegmentOptions::default()
-            },
+            writer: SegmentWriter::new(context, table, batch, rule.index.clone(), limits),
             schema,
             buffer,
             quarantine: QuarantineWriter::new(&context.archive, table, batch),
             segments: Vec::new(),
             digest: SetDigest::default(),
             counts: Counts::default(),
+            last_day: None,
             members: Vec::new(),
             main_part,
         })
@@ -144,11 +145,13 @@ impl<'a> BatchWriter<'a> {
             let known = state.contents.get(&key).map(|content| (content.object.clone(), content.counts));
             // An object that goes on from where it was read, or was only touched, is no duplicate of itself.
             let known = known.or_else(|| contents.get(&inspected.sha256).cloned()).filter(|_| inspected.from == 0);
+            // What stays raw is each object's own: no other one's copy stands for it.
+            let known = known.filter(|_| !self.intake.stays_raw);
             let outcome = match known {
                 Some((original, counts)) => {
                     let counts = Counts { decoded: counts.decoded, duplicate: counts.decoded, ..Counts::default() };
                     self.counts.add(&counts);
-                    outcome(planned, &inspected, object.size, counts, Some(original))
+                    outcome(planned, &inspected, object.size, counts, Some(original), None)
                 }
                 None => self.read_object(archiving, planned, &inspected, store, stores, &id)?,
             };
@@ -178,11 +181,12 @@ impl<'a> BatchWriter<'a> {
     ) -> Result<ObjectOutcome, Stopped> {
         let object = &planned.object;
         let before = self.counts;
+        self.last_day = None;
         if let Some(reason) = &inspected.unreadable {
             self.keep_whole(planned, store, reason)?;
             self.counts.decoded += 1;
             self.counts.quarantined += 1;
-            return Ok(outcome(planned, inspected, object.size, since(&self.counts, &before), None));
+            return Ok(outcome(planned, inspected, object.size, since(&self.counts, &before), None, None));
         }
         let stopped = |error: std::io::Error| Stopped::object(id, unread(&object.path, error));
         let judge = self.judge(object.period);
@@ -195,8 +199,8 @@ impl<'a> BatchWriter<'a> {
         while let Some(line) = lines.next().map_err(stopped)? {
             match line {
                 Line::Record { bytes, start, terminated } => {
-                    let kept = self.record(bytes, start, terminated, source, &judge, &object.source, &object.path)?;
-                    if !terminated && !kept {
+                    let judged = self.record(bytes, start, terminated, source, &judge, &object.source, &object.path)?;
+                    if !terminated && !judged {
                         // More of it may come: reading goes on at its beginning.
                         resume = start;
                     }
@@ -230,15 +234,15 @@ impl<'a> BatchWriter<'a> {
             let changed = ReadFailure::Changed { object: object.path.clone() };
             return Err(Stopped::object(id, changed.into()));
         }
-        Ok(outcome(planned, inspected, resume, since(&self.counts, &before), None))
+        Ok(outcome(planned, inspected, resume, since(&self.counts, &before), None, self.last_day.take()))
     }
 
     /// A judge for records of this table.
     pub fn judge(&self, period: Option<Period>) -> Judge {
-        Judge::new(self.rule, self.schema.time_column(), period, self.now)
+        Judge::new(self.rule, self.schema.time_column(), period, self.intake, self.now)
     }
 
-    /// Takes one line: a row, or an item of the quarantine. `Ok(true)`: it became a row.
+    /// Takes one line: a row, a record that only counts, or an item of the quarantine. `Ok(true)`: it could be judged.
     #[expect(clippy::too_many_arguments, reason = "the facts of one line")]
     pub fn record(
         &mut self,
@@ -259,7 +263,16 @@ impl<'a> BatchWriter<'a> {
             }
             Ok(()) => judge.judge(bytes, &found),
         };
-        let row = match verdict {
+        let judged = match verdict {
+            Judged::Row { day, .. } if self.intake.stays_raw => {
+                self.last_day = self.last_day.max(Some(day));
+                self.counts.raw += 1;
+                true
+            }
+            Judged::Expired { .. } => {
+                self.counts.expired += 1;
+                true
+            }
             Judged::Row { day, micros } => {
                 let digest = record_digest(bytes, &found);
                 self.buffer.push(bytes, &found, RowMeta { day, part: self.main_part, micros, source }, digest)?;
@@ -274,7 +287,7 @@ impl<'a> BatchWriter<'a> {
             }
         };
         self.members = found;
-        Ok(row)
+        Ok(judged)
     }
 
     /// The number of a raw object for [`BatchWriter::record`].
@@ -349,39 +362,7 @@ impl<'a> BatchWriter<'a> {
     /// Writes a segment for each day and part that is held, and reads it back.
     fn flush(&mut self) -> Result<()> {
         for group in groups(&self.buffer) {
-            let part = self.buffer.part_name(group.part).to_owned();
-            let relative = segment_path(group.day, &part, &self.batch, self.segments.len());
-            let path = segment_location(&self.table, &relative);
-            let mut upload = self.context.archive.upload(&path)?;
-            let summary = match write_segment(&self.buffer, &group.rows, &mut self.schema, &self.options, &mut upload) {
-                Ok(summary) => summary,
-                Err(error) => {
-                    upload.abandon();
-                    return Err(error);
-                }
-            };
-            let (bytes, sha256) = upload.finish()?;
-            let back = read_back(&self.context.archive, &path, &self.schema, self.context.threads)?;
-            if back.as_ref().map(|back| (&back.sha256, &back.digest)) != Some((&sha256, &summary.digest)) {
-                return Err(Error::new(
-                    Kind::Store,
-                    format!("reading back {}", self.context.archive.describe(&path)),
-                    "what came back is not what was written",
-                )
-                .with_hint(
-                    "nothing is lost: the raw objects stay; if it happens again, the disk or memory may be failing",
-                ));
-            }
-            self.context.progress.see(Event::SegmentWritten { path: &path, rows: summary.rows, bytes });
-            self.segments.push(Segment {
-                path: relative,
-                day: group.day,
-                part,
-                bytes,
-                sha256,
-                digest: summary.digest,
-                times: summary.time_range,
-            });
+            self.segments.push(self.writer.write(&self.buffer, &group, &mut self.schema)?);
         }
         self.buffer.clear();
         Ok(())

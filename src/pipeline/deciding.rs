@@ -84,6 +84,54 @@ pub fn history(chain: &Chain, current: &PolicySet, now: Timestamp) -> Result<His
     Ok(History::new(accepted))
 }
 
+/// The policy that governs, and why the folder's does not where it does not.
+#[derive(Debug)]
+pub struct Governing {
+    pub set: PolicySet,
+    pub refused: Option<Error>,
+}
+
+/// The folder's policy; or, should that be invalid or break a lock, the last one the ledger accepted.
+pub fn governing(context: &Context, chain: &Chain) -> Result<Governing> {
+    let accepted = match (last_accepted(chain), &context.policies) {
+        (Ok(accepted), _) => accepted,
+        // Whether it breaks a lock cannot be told: archiving goes on, and nothing is destroyed.
+        (Err(error), Ok(set)) => return Ok(Governing { set: set.clone(), refused: Some(error) }),
+        (Err(error), Err(_)) => return Err(error),
+    };
+    let reason = match &context.policies {
+        Ok(set) => {
+            let broken = accepted.as_ref().map_or_else(Vec::new, |last| broken_locks(last, set, chain.state()));
+            if broken.is_empty() {
+                return Ok(Governing { set: set.clone(), refused: None });
+            }
+            broken.join("; ")
+        }
+        Err(invalid) => invalid.to_string(),
+    };
+    let failed =
+        |hint: &str| Error::new(Kind::Decision, "reading the policies", reason.clone()).with_hint(hint.to_owned());
+    match accepted {
+        Some(set) => {
+            let refused = failed(
+                "nothing is destroyed, and archiving goes on under the last accepted policy; `holdfast check` shows every \
+                 mistake",
+            );
+            Ok(Governing { set, refused: Some(refused) })
+        }
+        None => Err(failed("nothing was done; `holdfast check` shows every mistake")),
+    }
+}
+
+/// The policy that the ledger accepted last.
+fn last_accepted(chain: &Chain) -> Result<Option<PolicySet>> {
+    let Some(accepted) = chain.state().policy().cloned() else { return Ok(None) };
+    let files: Vec<PolicyFile> = chain.attachment(&accepted.files)?;
+    PolicySet::from_files(files).map(Some).map_err(|_| {
+        Error::new(Kind::Internal, "reading the last accepted policy", "this version does not understand it")
+    })
+}
+
 /// What may be destroyed at `now`: what is armed, unless the clock is in doubt or the window is shut.
 pub fn allowance(context: &Context, last_at: Option<Timestamp>, now: Timestamp, host_now: Timestamp) -> Allowance {
     let armed = context.armed;
@@ -100,14 +148,11 @@ pub fn allowance(context: &Context, last_at: Option<Timestamp>, now: Timestamp, 
 }
 
 /// Why the clock cannot be trusted with a deletion (DESIGN §7).
-fn clock_doubt(
-    context: &Context,
-    last_at: Option<Timestamp>,
-    now: Timestamp,
-    host_now: Timestamp,
-) -> Option<String> {
+fn clock_doubt(context: &Context, last_at: Option<Timestamp>, now: Timestamp, host_now: Timestamp) -> Option<String> {
     if let Some(last) = last_at.filter(|last| now < *last) {
-        return Some(format!("now ({now}) is before the ledger's last entry ({last}): a clock went back, or once ran ahead"));
+        return Some(format!(
+            "now ({now}) is before the ledger's last entry ({last}): a clock went back, or once ran ahead"
+        ));
     }
     if context.simulation {
         return None;
@@ -132,7 +177,9 @@ pub fn broken_locks(accepted: &PolicySet, new: &PolicySet, state: &State) -> Vec
     let mut judge = |what: &str, old: &Rule, new: Option<&Rule>| {
         let reason = match new {
             None => "it is gone".to_owned(),
-            Some(rule) if change(Some(old), Some(rule)) == Change::Shorter => format!("it would keep shorter ({})", rule.origin),
+            Some(rule) if change(Some(old), Some(rule)) == Change::Shorter => {
+                format!("it would keep shorter ({})", rule.origin)
+            }
             Some(rule) if !rule.locked => format!("it would be unlocked ({})", rule.origin),
             Some(_) => return,
         };

@@ -113,7 +113,8 @@ fn change_membership(
                 let step = match fate {
                     Fate::Reinstate => reinstate(context, chain, &table, &verdicts, false, measurer, deciding.now),
                     _ => {
-                        let grounds = verdicts.iter().flat_map(|verdict| grounds(verdict, chain.state(), &deciding.policy));
+                        let grounds =
+                            verdicts.iter().flat_map(|verdict| grounds(verdict, chain.state(), &deciding.policy));
                         let grounds = grounds.collect();
                         retire(context, chain, &table, grounds, deciding.now)
                     }
@@ -230,7 +231,9 @@ fn destroy_expired(
             }
         }
         measure(measurer, stores, chain.state(), &table, &subjects);
-        let ground = |subject: &Subject| by_subject.get(&subject.describe()).filter(|ground| !is_index(subject, ground)).cloned();
+        let ground = |subject: &Subject| {
+            by_subject.get(&subject.describe()).filter(|ground| !is_index(subject, ground)).cloned()
+        };
         let outcome = destroy(
             chain,
             stores,
@@ -239,9 +242,7 @@ fn destroy_expired(
             &subjects,
             deciding.now,
             ground,
-            |subject, state| {
-                Expired::prove(subject, state, &term, &measurer.measured, deciding.now).map(Proof::Expired)
-            },
+            |subject, state| prove_expired(subject, state, Some(&term), measurer, deciding.now),
         )?;
         let whole = outcome.kept.is_empty() && outcome.failed.is_empty();
         take(outcome, done);
@@ -270,9 +271,7 @@ fn subjects_of(ground: &Ground, state: &State) -> Vec<Subject> {
             part: ground.part.clone(),
             sha256: ground.sha256.clone(),
         }],
-        Keeping::Raw => {
-            object_id(&ground.path).and_then(|id| raw_subject(state, &id)).into_iter().collect()
-        }
+        Keeping::Raw => object_id(&ground.path).and_then(|id| raw_subject(state, &id)).into_iter().collect(),
         Keeping::Quarantine => state
             .quarantine
             .iter()
@@ -350,7 +349,7 @@ fn destroy_superseded(
             &subjects,
             deciding.now,
             super::destroy::ungrounded,
-            |subject, state| Superseded::prove(subject, state, &measurer.measured).map(Proof::Superseded),
+            |subject, state| prove_superseded(subject, state, measurer),
         )?;
         done.superseded += outcome.destroyed;
         take(outcome, done);
@@ -403,8 +402,8 @@ fn take(outcome: Outcome, done: &mut Expiring) {
     }
 }
 
-/// The proof for what a killed run meant to destroy because its time had come.
-pub fn prove_again(
+/// The proof for what is destroyed because its time has come.
+pub fn prove_expired(
     subject: &Subject,
     state: &State,
     term: Option<&Term>,
@@ -413,4 +412,9 @@ pub fn prove_again(
 ) -> Result<Proof, Blocked> {
     let term = term.ok_or_else(|| Blocked::because("no rule names its table any more: it is kept"))?;
     Expired::prove(subject, state, term, &measurer.measured, now).map(Proof::Expired)
+}
+
+/// The proof for what a merge wrote anew.
+pub fn prove_superseded(subject: &Subject, state: &State, measurer: &Measurer) -> Result<Proof, Blocked> {
+    Superseded::prove(subject, state, &measurer.measured).map(Proof::Superseded)
 }

@@ -12,7 +12,8 @@ use super::measure::{Measurer, ours};
 use crate::archive::segment_location;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{
-    Append, AttachmentRef, Body, Chain, Counts, Ground, ObjectOutcome, PreparedTable, Purpose, Segment, TableDetail, fenced,
+    Append, AttachmentRef, Body, Chain, Counts, Ground, ObjectOutcome, PreparedTable, Purpose, Segment, TableDetail,
+    fenced,
 };
 use crate::names::TableName;
 use crate::plan::DayVerdict;

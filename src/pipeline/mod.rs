@@ -1,11 +1,12 @@
 //! Doing what was decided: archive, clear, recover. Each step is intent, effect, outcome (I6).
 //!
 //! [`run()`] takes the lease, settles what an earlier run left (`recover`), archives each planned batch
-//! (`archive` → `batch` → `commit`) and clears what may be cleared (`clear` → `destroy`). A kill at any instant
-//! leaves an intent without an outcome, and the next run settles it.
+//! (`archive` → `batch` → `commit`), clears what may be cleared (`clear` → `destroy`) and merges small segments (`merge` →
+//! `rewrite` → `commit`). A kill at any instant leaves an intent without an outcome, and the next run settles it.
 
 pub mod read_back;
 mod accounts;
+mod approve;
 mod archive;
 mod batch;
 mod clear;
@@ -14,19 +15,34 @@ mod context;
 mod deciding;
 mod destroy;
 mod expire;
+mod inventory;
 mod limits;
 mod measure;
 mod membership;
+mod planning;
+mod merge;
 mod read_object;
 mod recover;
 mod retry;
+mod rewrite;
 mod run;
 mod trim;
 mod witness;
+mod write;
+#[cfg(test)]
+mod intake_tests;
+#[cfg(test)]
+mod merge_tests;
+#[cfg(test)]
+mod testing;
 
+pub use approve::{Approved, approve};
 pub use context::{Context, Event, Ids, Progress, Request, Source, StoreClock, TakeLease, Unwatched, Window};
 pub use expire::Expiring;
+pub use inventory::inventory;
 pub use limits::Limits;
+pub use merge::Merged;
+pub use planning::{Planned, plan};
 pub use retry::{Retried, retry};
 pub use run::{NotCleared, RunReport, TableReport, run};
 pub use witness::check_witnesses;

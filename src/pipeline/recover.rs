@@ -11,11 +11,12 @@ use jiff::Timestamp;
 use super::clear::{id_of, prove};
 use super::commit::commit_prepared;
 use super::destroy::{Outcome, Stores, destroy, settle, ungrounded};
-use super::expire::{measure, prove_again};
+use super::expire::{measure, prove_expired, prove_superseded};
 use super::measure::Measurer;
+use super::trim::prove_obsolete;
 use crate::archive::{Table, checkpoint_path, quarantine_folder, table_path};
 use crate::error::{Error, Kind, Result};
-use crate::gate::{Blocked, NeverCommitted, ObsoleteLog, Proof, Superseded, carries};
+use crate::gate::{Blocked, NeverCommitted, Proof, carries};
 use crate::ledger::{Armed, Body, Chain, ProofKind, Stage, State, Subject};
 use crate::names::TableName;
 use crate::plan::Terms;
@@ -81,20 +82,24 @@ pub fn sweep(
     let Uploads { found: uploads, live, unreadable } = orphan_uploads(chain.state(), stores)?;
     errors.extend(unreadable);
     let mut all =
-        destroy(chain, stores, armed, ProofKind::NeverCommitted, &uploads, now, ungrounded, |subject, state| match subject {
-            Subject::Partial { path, batch } => {
-                NeverCommitted::prove_upload(path, batch, state, &live).map(Proof::NeverCommitted)
+        destroy(chain, stores, armed, ProofKind::NeverCommitted, &uploads, now, ungrounded, |subject, state| {
+            match subject {
+                Subject::Partial { path, batch } => {
+                    NeverCommitted::prove_upload(path, batch, state, &live).map(Proof::NeverCommitted)
+                }
+                _ => Err(Blocked::because("it is no upload")),
             }
-            _ => Err(Blocked::because("it is no upload")),
         })?;
     // Destroying the uploads wrote attachments of its own: look at what is named now.
     let attachments = orphan_attachments(chain)?;
     let more =
-        destroy(chain, stores, armed, ProofKind::NeverCommitted, &attachments, now, ungrounded, |subject, state| match subject {
-            Subject::Attachment { sha256 } => {
-                NeverCommitted::prove_attachment(sha256, state).map(Proof::NeverCommitted)
+        destroy(chain, stores, armed, ProofKind::NeverCommitted, &attachments, now, ungrounded, |subject, state| {
+            match subject {
+                Subject::Attachment { sha256 } => {
+                    NeverCommitted::prove_attachment(sha256, state).map(Proof::NeverCommitted)
+                }
+                _ => Err(Blocked::because("it is no attachment")),
             }
-            _ => Err(Blocked::because("it is no attachment")),
         })?;
     all.destroyed += more.destroyed;
     errors.extend(all.failed);
@@ -131,14 +136,12 @@ fn settle_destructions(
             Subject::Segment { table, .. } | Subject::Quarantine { table, .. } | Subject::Raw { table, .. }
                 if open.proof == ProofKind::Expired =>
             {
-                prove_again(subject, state, terms.of(table).as_deref(), &measurer, now)
+                prove_expired(subject, state, terms.of(table).as_deref(), &measurer, now)
             }
             Subject::Segment { .. } if open.proof == ProofKind::Superseded => {
-                Superseded::prove(subject, state, &measurer.measured).map(Proof::Superseded)
+                prove_superseded(subject, state, &measurer)
             }
-            Subject::DeltaLog { .. } => {
-                ObsoleteLog::prove(subject, state, &measurer.measured).map(Proof::ObsoleteLog)
-            }
+            Subject::DeltaLog { .. } => prove_obsolete(subject, state, &measurer),
             Subject::Raw { table, .. } => {
                 let id = id_of(subject)?;
                 let archived_at = state.objects.get(&id).map(|known| known.archived_at);

@@ -2,6 +2,8 @@
 //!
 //! A retry is a batch whose inputs are quarantine files: what can be judged now becomes rows; what still cannot goes to
 //! the new batch's quarantine. The old files stay as they were, marked as retried, until their own clock ends them.
+//!
+//! A table with `archive = false` is left as it is: no segment may take its records, and their raw objects may be gone.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +20,7 @@ use crate::archive::{read_bytes, read_items};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Armed, Body, Chain, ObjectId, Purpose, Quarantined, State};
 use crate::names::TableName;
-use crate::plan::Terms;
+use crate::plan::{Intake, Terms};
 use crate::source::{Line, LineReader};
 
 /// What a retry did for one table.
@@ -28,6 +30,9 @@ pub struct Retried {
     pub tried: u64,
     pub archived: u64,
     pub still_quarantined: u64,
+    /// Why nothing was tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untried: Option<String>,
 }
 
 /// Retries the quarantine of the tables asked for.
@@ -66,6 +71,15 @@ pub fn retry(context: &Context, request: &Request) -> Result<Vec<Retried>> {
         let rule = policies.rule_for(&table).ok_or_else(|| {
             Error::new(Kind::Policy, format!("retrying the quarantine of {table}"), "no rule names the table any more")
         })?;
+        if !rule.archive {
+            done.push(Retried {
+                table: table.to_string(),
+                still_quarantined: files.iter().map(|quarantined| quarantined.file.records).sum(),
+                untried: Some("its rule says archive = false".into()),
+                ..Retried::default()
+            });
+            continue;
+        }
         let table_name = spelling(chain.state(), &table);
         let open = open_ours(&context.archive, chain.state(), &table_name)?;
         let schema = table_schema(&open, &rule)?;
@@ -74,35 +88,39 @@ pub fn retry(context: &Context, request: &Request) -> Result<Vec<Retried>> {
         let purpose = Purpose::Retry { batches: files.iter().map(|quarantined| quarantined.batch.clone()).collect() };
         let intent = Body::BatchIntended { batch: batch.clone(), purpose, tables: vec![table_name.clone()], inputs };
         chain.append_or_end(now, intent)?;
-        let writer = BatchWriter::new(context, &rule, &table_name, &batch, schema, now)?;
+        // Nothing is armed here: what has expired by now is retired by the next run, not expired on arrival.
+        let writer = BatchWriter::new(context, &rule, &table_name, &batch, schema, Intake::default(), now)?;
         let written = read_quarantine(context, writer, &files);
-        let archived: Archived =
-            match written.and_then(|written| prepare_and_commit(context, &mut chain, &open, &batch, written, now)) {
-                Ok(archived) => archived,
-                Err(error) => {
-                    if let Err(second) = abandon(
-                        context,
-                        &mut chain,
-                        &context.source_stores(),
-                        &batch,
-                        &error.to_string(),
-                        Armed::default(),
-                        now,
-                    ) {
-                        tracing::debug!(%second, batch, "the batch could not be abandoned; the next run settles it");
-                    }
-                    return Err(error);
+        let archived: Archived = match written
+            .and_then(|written| prepare_and_commit(context, &mut chain, &open, &batch, written, Vec::new(), now))
+        {
+            Ok(archived) => archived,
+            Err(error) => {
+                if let Err(second) = abandon(
+                    context,
+                    &mut chain,
+                    &context.source_stores(),
+                    &batch,
+                    &error.to_string(),
+                    Armed::default(),
+                    now,
+                ) {
+                    tracing::debug!(%second, batch, "the batch could not be abandoned; the next run settles it");
                 }
-            };
+                return Err(error);
+            }
+        };
         done.push(Retried {
             table: table.to_string(),
             tried: archived.counts.decoded,
             archived: archived.counts.archived,
             still_quarantined: archived.counts.quarantined,
+            untried: None,
         });
     }
     let rows = done.iter().map(|retried| retried.archived).sum();
-    chain.append_or_end(now, Body::RunEnded { exit: 0, batches: done.len() as u64, rows, cleared: 0 })?;
+    let batches = done.iter().filter(|retried| retried.untried.is_none()).count() as u64;
+    chain.append_or_end(now, Body::RunEnded { exit: 0, batches, rows, cleared: 0 })?;
     chain.write_head()?;
     Ok(done)
 }

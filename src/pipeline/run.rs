@@ -8,10 +8,12 @@ use serde::Serialize;
 use super::archive::{Archived, archive_step};
 use super::clear::clear;
 use super::context::{Context, Event, Request};
-use super::deciding::{Deciding, allowance, broken_locks, consents, history};
+use super::deciding::{Deciding, Governing, allowance, consents, governing, history};
 use super::destroy::{Stores, unfinished};
 use super::expire::{Expiring, expire};
+use super::inventory::write_inventory;
 use super::measure::Measurer;
+use super::merge::{Merged, merge_small};
 use super::recover::{Recovered, recover};
 use super::trim::trim;
 use super::witness::check_witnesses;
@@ -19,8 +21,10 @@ use crate::archive::Table;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Armed, Body, Chain, Counts, FORMAT};
 use crate::names::TableName;
-use crate::plan::{Blocker, Consents, DayVerdict, Only, Shut, Terms, Verdict, clearings, decide};
-use crate::policy::{History, PolicyFile, PolicySet};
+use crate::plan::{
+    Blocker, Consents, DayVerdict, Intake, Only, Shut, Terms, Verdict, clearings, decide, expired_before,
+};
+use crate::policy::{History, PolicySet};
 use crate::source::{DiscoverOptions, RawObject, Stranger, discover};
 
 /// A checkpoint is written after so many commits.
@@ -37,6 +41,8 @@ pub struct RunReport {
     pub strangers: Vec<Stranger>,
     pub unsettled: u64,
     pub kept: Vec<Verdict>,
+    /// Small segments that became one.
+    pub merged: Vec<Merged>,
     pub cleared: u64,
     pub not_cleared: Vec<NotCleared>,
     pub recovered: Vec<String>,
@@ -87,7 +93,11 @@ impl RunReport {
             _ => 0,
         };
         let unreadable = self.tables.values().any(|table| table.unreadable > 0).then_some(3);
-        let asks = |verdict: &DayVerdict| verdict.blockers.iter().any(|one| matches!(one, Blocker::Approval { .. }));
+        // Unarmed, nothing would happen anyway.
+        let asks = |verdict: &DayVerdict| {
+            let asked = |blocker: &Blocker| matches!(blocker, Blocker::Approval { .. });
+            verdict.blockers.iter().any(asked) && !verdict.blockers.contains(&Blocker::Unarmed)
+        };
         let decision = (!self.doubts.is_empty() || self.expiring.waiting.iter().any(asks)).then_some(4);
         self.errors
             .iter()
@@ -168,8 +178,7 @@ fn run_once(context: &Context, request: &Request, host_now: Timestamp) -> Result
     tracing::info!(run = chain.run(), %now, raw = armed.raw, expired = armed.expired, "run started");
     let sources = context.source_stores();
     let stores = Stores { archive: &context.archive, sources: &sources };
-    let Recovered { rolled_forward, abandoned, swept, errors, .. } =
-        recover(&mut chain, &stores, armed, &terms, now)?;
+    let Recovered { rolled_forward, abandoned, swept, errors, .. } = recover(&mut chain, &stores, armed, &terms, now)?;
     (report.recovered, report.abandoned, report.swept) = (rolled_forward, abandoned, swept);
     report.errors.extend(errors);
 
@@ -187,6 +196,11 @@ fn run_once(context: &Context, request: &Request, host_now: Timestamp) -> Result
     let mut measurer = Measurer::default();
     if !context.stopping() {
         clear_due(context, &mut chain, &stores, &deciding, &mut measurer, &mut report)?;
+    }
+    if !context.stopping() {
+        let merged = merge_small(context, &mut chain, &deciding)?;
+        report.merged = merged.merged;
+        report.errors.extend(merged.errors);
     }
     if !context.stopping() {
         let mut expiring = expire(context, &mut chain, &stores, &mut deciding, &mut measurer)?;
@@ -213,9 +227,11 @@ fn archive_due(context: &Context, chain: &mut Chain, deciding: &Deciding<'_>, re
             return Ok(());
         }
         let (rule, armed) = (&term.rule, deciding.allowance.now());
+        let expired_before = expired_before(&archiving.table, &deciding.inputs(chain.state(), &consents));
+        let intake = Intake { stays_raw: archiving.stays_raw, expired_before };
         let bytes = archiving.objects.iter().map(|planned| planned.object.size).sum();
         context.progress.see(Event::BatchBegins { table: &archiving.table, objects: archiving.objects.len(), bytes });
-        match archive_step(context, chain, archiving, rule, armed, deciding.now) {
+        match archive_step(context, chain, archiving, rule, intake, armed, deciding.now) {
             Ok(archived) => report.archived(&archiving.table, archived, bytes, rule.origin.pattern.is_some()),
             // A damaged table stops itself, not the others.
             Err(error) if error.kind() == Kind::Damaged || error.kind() == Kind::Decision => report.errors.push(error),
@@ -295,7 +311,8 @@ fn create(context: &Context, chain: &mut Chain, now: Timestamp) -> Result<()> {
     Ok(())
 }
 
-/// The policy of this run: the folder's, or, should that be invalid, the last one the ledger accepted.
+/// The policy of this run, which the ledger accepts from now on. A grace counts from the day a policy was accepted: a
+/// clock in doubt must not set it.
 fn accepted_policies(
     context: &Context,
     chain: &mut Chain,
@@ -303,45 +320,22 @@ fn accepted_policies(
     in_doubt: bool,
     report: &mut RunReport,
 ) -> Result<PolicySet> {
-    let accepted = last_accepted(chain)?;
-    let invalid = match &context.policies {
-        Ok(policies) => {
-            let broken = accepted.as_ref().map_or_else(Vec::new, |last| broken_locks(last, policies, chain.state()));
-            if broken.is_empty() {
-                let digest = policies.digest();
-                // A grace counts from the day a policy was accepted: a clock in doubt must not set it.
-                if accepted.is_none_or(|last| last.digest() != digest) && !in_doubt {
-                    let files = chain.attach(policies.files())?;
-                    chain.append_or_end(now, Body::PolicyAccepted { digest, files })?;
-                }
-                return Ok(policies.clone());
-            }
-            broken.join("; ")
-        }
-        Err(invalid) => invalid.to_string(),
-    };
-    let failed = |hint: &str| {
-        Error::new(Kind::Decision, "reading the policies", invalid.clone()).with_hint(hint.to_owned())
-    };
-    let Some(accepted) = accepted else {
-        return Err(failed("nothing was done; `holdfast check` shows every mistake"));
-    };
-    report.doubts.push("the policy folder is invalid: archiving goes on under the last accepted policy".into());
-    report.errors.push(failed("nothing was destroyed; `holdfast check` shows every mistake"));
-    Ok(accepted)
-}
-
-/// The policy that the ledger accepted last.
-fn last_accepted(chain: &Chain) -> Result<Option<PolicySet>> {
-    let Some(accepted) = chain.state().policy().cloned() else { return Ok(None) };
-    let files: Vec<PolicyFile> = chain.attachment(&accepted.files)?;
-    PolicySet::from_files(files).map(Some).map_err(|_| {
-        Error::new(Kind::Internal, "reading the last accepted policy", "this version does not understand it")
-    })
+    let Governing { set, refused } = governing(context, chain)?;
+    if let Some(error) = refused {
+        report.doubts.push(format!("the policy is in doubt ({}): archiving goes on", error.reason()));
+        report.errors.push(error);
+        return Ok(set);
+    }
+    let digest = set.digest();
+    if chain.state().policy().is_none_or(|accepted| accepted.digest != digest) && !in_doubt {
+        let files = chain.attach(set.files())?;
+        chain.append_or_end(now, Body::PolicyAccepted { digest, files })?;
+    }
+    Ok(set)
 }
 
 /// All raw objects of all sources; a source that cannot be listed does not stop the others.
-fn find(context: &Context, now: Timestamp, report: &mut RunReport) -> Vec<RawObject> {
+pub fn find(context: &Context, now: Timestamp, report: &mut RunReport) -> Vec<RawObject> {
     let mut objects = Vec::new();
     for source in &context.sources {
         let options =
@@ -418,5 +412,6 @@ fn end(chain: &mut Chain, now: Timestamp, report: &RunReport) -> Result<()> {
         cleared: report.cleared,
     };
     chain.append_or_end(now, body)?;
-    chain.write_head()
+    chain.write_head()?;
+    write_inventory(chain, now)
 }

@@ -6,12 +6,12 @@ use std::collections::HashSet;
 
 use super::context::Context;
 use super::deciding::Deciding;
-use super::destroy::{Stores, destroy, ungrounded, unfinished};
+use super::destroy::{Stores, destroy, unfinished, ungrounded};
 use super::measure::{Measurer, ours};
 use crate::archive::{checkpoint_path, commit_path, table_path};
 use crate::error::{Error, Kind, Result};
-use crate::gate::{ObsoleteLog, Proof};
-use crate::ledger::{Body, Chain, KnownTable, ProofKind, Subject, log_version};
+use crate::gate::{Blocked, ObsoleteLog, Proof};
+use crate::ledger::{Body, Chain, KnownTable, ProofKind, State, Subject, log_version};
 
 /// Trims the log of each table that may still name what was destroyed. Gives how many files went.
 pub fn trim(
@@ -50,9 +50,7 @@ fn trim_table(
     let table = &known.name;
     let open = ours(&context.archive, chain.state(), known)?;
     let there = chain.state().checkpoints.iter().any(|one| one.table == *table && one.version == known.version);
-    if !there
-        && let Some((version, sha256)) = open.checkpoint()?
-    {
+    if !there && let Some((version, sha256)) = open.checkpoint()? {
         chain.append_or_end(deciding.now, Body::CheckpointWritten { table: table.clone(), version, sha256 })?;
     }
     let mut measurer = Measurer::default();
@@ -66,7 +64,9 @@ fn trim_table(
         .filter(|meta| {
             let path = meta.location.as_ref();
             match log_version(path) {
-                Some(version) => version < known.version || (names_gone && path.ends_with(".json") && version == known.version),
+                Some(version) => {
+                    version < known.version || (names_gone && path.ends_with(".json") && version == known.version)
+                }
                 None => false,
             }
         })
@@ -80,13 +80,18 @@ fn trim_table(
         &subjects,
         deciding.now,
         ungrounded,
-        |subject, state| ObsoleteLog::prove(subject, state, &measurer.measured).map(Proof::ObsoleteLog),
+        |subject, state| prove_obsolete(subject, state, &measurer),
     )?;
     let kept = outcome.kept.first().map(|kept| {
         Error::new(Kind::Damaged, format!("destroying {}", kept.subject.describe()), kept.reason.clone())
             .with_hint("it may still name destroyed segments; run `holdfast verify`")
     });
     Ok((outcome.destroyed, unfinished(&outcome).or(kept)))
+}
+
+/// The proof for a log file that a checkpoint made needless.
+pub fn prove_obsolete(subject: &Subject, state: &State, measurer: &Measurer) -> Result<Proof, Blocked> {
+    ObsoleteLog::prove(subject, state, &measurer.measured).map(Proof::ObsoleteLog)
 }
 
 /// True if the newest commit itself names a segment that is gone: then it must go, too.

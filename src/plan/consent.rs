@@ -45,7 +45,8 @@ pub fn consent(due: &Due<'_>, consents: &Consents) -> Answer {
     let given: Vec<(Option<Timestamp>, u8)> =
         due.items.iter().map(|item| consents.to(&item.approval(&digest))).collect();
     let approved: Vec<bool> = given.iter().map(|(_, persons)| *persons >= consents.needed).collect();
-    let consented_at = given.iter().zip(&approved).filter(|(_, approved)| **approved).filter_map(|((at, _), _)| *at).max();
+    let consented_at =
+        given.iter().zip(&approved).filter(|(_, approved)| **approved).filter_map(|((at, _), _)| *at).max();
     let wait = |because: Because| {
         // The items that have fewest set the pace.
         let given = given.iter().map(|(_, persons)| *persons).filter(|persons| *persons < consents.needed).min();

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::inputs::Inputs;
+use super::inputs::{Inputs, Shut};
 use crate::ledger::{KnownObject, ObjectId};
 use crate::names::TableName;
 use crate::policy::Term;
@@ -55,6 +55,7 @@ pub struct Verdict {
     pub source: String,
     pub path: String,
     pub table: TableName,
+    pub bytes: u64,
     pub reason: Reason,
 }
 
@@ -72,6 +73,8 @@ pub enum Reason {
     KeepRaw { until: Option<Timestamp> },
     /// It is archived and could be cleared, but clearing is not armed.
     Unarmed,
+    /// It is archived and could be cleared, but not now.
+    Shut { shut: Shut },
     /// It is archived and due.
     Clear,
     /// The run was asked for other tables.
@@ -91,6 +94,7 @@ impl std::fmt::Display for Reason {
             Reason::Young { until } => write!(f, "younger than archive_after: waits {}", day(until)),
             Reason::KeepRaw { until } => write!(f, "archived; keep_raw keeps it {}", day(until)),
             Reason::Unarmed => f.write_str("archived; clearing is not armed ([delete] raw)"),
+            Reason::Shut { shut } => write!(f, "archived; {shut}"),
             Reason::Clear => f.write_str("archived and due to be cleared"),
             Reason::OtherTable => f.write_str("not asked for"),
         }
@@ -165,7 +169,10 @@ pub fn clearings(inputs: &Inputs<'_>) -> (Vec<Clearing>, Vec<Verdict>) {
                 });
                 Reason::Clear
             }
-            Some(until) if until <= inputs.now => Reason::Unarmed,
+            Some(until) if until <= inputs.now => match &inputs.allowance.shut {
+                Some(shut) if inputs.allowance.armed.raw => Reason::Shut { shut: shut.clone() },
+                _ => Reason::Unarmed,
+            },
             until => Reason::KeepRaw { until },
         };
         kept.push(verdict(object, reason));
@@ -174,7 +181,13 @@ pub fn clearings(inputs: &Inputs<'_>) -> (Vec<Clearing>, Vec<Verdict>) {
 }
 
 fn verdict(object: &RawObject, reason: Reason) -> Verdict {
-    Verdict { source: object.source.clone(), path: object.path.clone(), table: object.table.clone(), reason }
+    Verdict {
+        source: object.source.clone(),
+        path: object.path.clone(),
+        table: object.table.clone(),
+        bytes: object.size,
+        reason,
+    }
 }
 
 fn term_of(object: &RawObject, inputs: &Inputs<'_>) -> Option<Rc<Term>> {

@@ -4,16 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::consent::{Answer, Due, consent, ends};
 use super::inputs::{Blocker, Inputs};
-use crate::ledger::{ApprovedItem, KnownTable, Keeping, Retired, Segment, Why};
+use crate::ledger::{ApprovedItem, Keeping, KnownTable, Retired, Segment, Why};
 use crate::names::TableName;
 use crate::policy::{Origin, Shortening, Term, day_of};
 
 /// Everything that one day of one part of a table holds, kept in one way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     pub table: TableName,
     pub keeping: Keeping,
@@ -42,7 +42,7 @@ impl Item {
 }
 
 /// What becomes of a day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
     /// Its bytes go.
@@ -58,7 +58,7 @@ pub enum Fate {
 }
 
 /// A day's verdict.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DayVerdict {
     #[serde(flatten)]
     pub item: Item,
@@ -233,12 +233,15 @@ fn retired(table: &KnownTable, term: Option<&Term>, inputs: &Inputs<'_>) -> Vec<
     for ((foreign, after), group) in groups {
         for item in grouped(table, group.iter().map(|retired| &retired.segment)) {
             let expires = term.and_then(|term| term.expires(item.day));
-            let destroy_at = term.and_then(|term| term.destroy_at(item.day)).map(|date| after.map_or(date, |after| date.max(after)));
+            let destroy_at =
+                term.and_then(|term| term.destroy_at(item.day)).map(|date| after.map_or(date, |after| date.max(after)));
             let hold = held(&item, inputs);
             let stays = expires.is_none_or(|expires| expires > today);
             let mut blockers = Vec::new();
             let fate = if (stays || hold.is_some()) && !foreign {
-                let doubt = |blocker: &Blocker| !matches!(blocker, Blocker::Unarmed | Blocker::Shut(super::inputs::Shut::Window { .. }));
+                let doubt = |blocker: &Blocker| {
+                    !matches!(blocker, Blocker::Unarmed | Blocker::Shut(super::inputs::Shut::Window { .. }))
+                };
                 blockers.extend(stops(&table.name, inputs).into_iter().filter(doubt));
                 Fate::Reinstate
             } else if let Some(hold) = hold {
@@ -323,9 +326,7 @@ fn raw_days(inputs: &Inputs<'_>) -> BTreeMap<TableName, Vec<Item>> {
         if inputs.terms.of(table).is_none_or(|term| term.rule.archive) {
             continue;
         }
-        let item = days
-            .entry((table.clone(), day))
-            .or_insert_with(|| Item::empty(table, Keeping::Raw, day, "raw"));
+        let item = days.entry((table.clone(), day)).or_insert_with(|| Item::empty(table, Keeping::Raw, day, "raw"));
         item.add(id.to_string(), known.outcome.sha256.clone(), known.outcome.size, known.counts.raw);
     }
     by_table(days)

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ledger::{ApprovedItem, Armed, State};
 use crate::names::TableName;
@@ -55,6 +55,10 @@ impl<'a> Terms<'a> {
         Terms { history, known: RefCell::default() }
     }
 
+    pub fn history(&self) -> &'a History {
+        self.history
+    }
+
     /// The term of `table`; none: no rule names it.
     pub fn of(&self, table: &TableName) -> Option<Rc<Term>> {
         if let Some(term) = self.known.borrow().get(table) {
@@ -95,7 +99,7 @@ pub struct Allowance {
 }
 
 /// Why nothing is destroyed although it is armed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "shut", rename_all = "snake_case")]
 pub enum Shut {
     /// Outside `[delete] window`: what is due waits for it.
@@ -146,25 +150,36 @@ impl Consents {
 }
 
 /// What stands between a day and its destruction.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "blocked_by", rename_all = "snake_case")]
 pub enum Blocker {
     /// `[delete] expired` is not armed.
     Unarmed,
     Shut(Shut),
-    Hold { hold: String },
+    Hold {
+        hold: String,
+    },
     /// The rule was shortened; what that made newly due waits. `until`: the first day on which it does not. None: never.
-    Grace { since: Timestamp, until: Option<Date> },
+    Grace {
+        since: Timestamp,
+        until: Option<Date>,
+    },
     /// A person must consent.
-    Approval { because: Because, given: u8, needed: u8 },
+    Approval {
+        because: Because,
+        given: u8,
+        needed: u8,
+    },
     /// Others wrote to the table, or it cannot be read.
-    Stopped { reason: String },
+    Stopped {
+        reason: String,
+    },
     /// The command was asked for other tables.
     OtherTable,
 }
 
 /// Why a retirement needs a person's consent (DESIGN §7, the circuit breaker).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "because", rename_all = "snake_case")]
 pub enum Because {
     /// Nothing was retired in this table under this rule before.

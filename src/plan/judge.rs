@@ -1,7 +1,8 @@
-//! The verdict on one record: its day, or why it cannot be judged. Pure.
+//! The verdict on one record: its day, that it has expired, or why it cannot be judged. Pure.
 //!
 //! Time plausibility comes first (DESIGN §7): a time earlier than the object's period less `late_window`, before the year
-//! 2000, or beyond `now` + 1 day is quarantined, since a wrong time would destroy a record on a wrong day.
+//! 2000, or beyond `now` + 1 day is quarantined, since a wrong time would destroy a record on a wrong day. Only a
+//! plausible time can be expired on arrival.
 
 use std::borrow::Cow;
 
@@ -13,11 +14,24 @@ use crate::policy::{ClockSource, Rule};
 use crate::record::{Member, ValueKind, text, time};
 use crate::source::Period;
 
+/// What is settled about a batch's records before they are read. The default: they are archived, whatever their day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Intake {
+    /// Judged records stay in their raw object (`archive = false`). It is kept until the last of them is due, so that
+    /// `expired_before` does not apply to them.
+    pub stays_raw: bool,
+    /// A record of a day before this one has expired on arrival: its rule would retire it at once. None unless that may
+    /// be done unasked: armed, nothing held, and the table's retirements under this rule have come that far.
+    pub expired_before: Option<Date>,
+}
+
 /// What a record's time makes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Judged {
     /// It belongs to this UTC day; `micros` since 1970 sort it.
     Row { day: Date, micros: i64 },
+    /// It belongs to this UTC day, which has expired.
+    Expired { day: Date },
     /// It cannot be judged.
     Quarantine { reason: Cow<'static, str> },
 }
@@ -31,13 +45,14 @@ pub struct Judge {
     latest: i64,
     now: i64,
     period_start: Option<Timestamp>,
+    expired_before: Option<Date>,
 }
 
 const YEAR_2000: i64 = 946_684_800_000_000;
 
 impl Judge {
     /// A judge for an object of `period` under `rule` at `now`. The time column is spelled as the table spells it.
-    pub fn new(rule: &Rule, time_column: Option<&str>, period: Option<Period>, now: Timestamp) -> Self {
+    pub fn new(rule: &Rule, time_column: Option<&str>, period: Option<Period>, intake: Intake, now: Timestamp) -> Self {
         let window = period.and_then(|period| rule.late_window.before(period.start));
         let earliest = window.map_or(YEAR_2000, |window| window.as_microsecond().max(YEAR_2000));
         Judge {
@@ -47,6 +62,7 @@ impl Judge {
             latest: now.saturating_add(SignedDuration::from_hours(24)).map_or(i64::MAX, |limit| limit.as_microsecond()),
             now: now.as_microsecond(),
             period_start: period.map(|period| period.start),
+            expired_before: intake.expired_before.filter(|_| !intake.stays_raw),
         }
     }
 
@@ -104,9 +120,13 @@ impl Judge {
     }
 
     fn row(&self, micros: i64) -> Judged {
-        match Timestamp::from_microsecond(micros) {
-            Ok(time) => Judged::Row { day: time.to_zoned(TimeZone::UTC).date(), micros },
-            Err(_) => Judged::Quarantine { reason: "its time lies outside the calendar".into() },
+        let Ok(time) = Timestamp::from_microsecond(micros) else {
+            return Judged::Quarantine { reason: "its time lies outside the calendar".into() };
+        };
+        let day = time.to_zoned(TimeZone::UTC).date();
+        match self.expired_before {
+            Some(before) if day < before => Judged::Expired { day },
+            _ => Judged::Row { day, micros },
         }
     }
 }
@@ -129,14 +149,19 @@ mod tests {
         members(record.as_bytes(), &mut found).unwrap();
         match judge.judge(record.as_bytes(), &found) {
             Judged::Row { day, .. } => day.to_string(),
+            Judged::Expired { day } => format!("{day} expired"),
             Judged::Quarantine { reason } => reason.into_owned(),
         }
     }
 
     fn judge(keys: &str) -> Judge {
+        judge_of(keys, Intake::default())
+    }
+
+    fn judge_of(keys: &str, intake: Intake) -> Judge {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let period = Period { start: at("2024-03-05T10:00:00Z"), end: at("2024-03-05T11:00:00Z") };
-        Judge::new(&rule(keys), None, Some(period), at("2024-03-10T12:00:00Z"))
+        Judge::new(&rule(keys), None, Some(period), intake, at("2024-03-10T12:00:00Z"))
     }
 
     #[test]
@@ -178,6 +203,31 @@ mod tests {
     #[test]
     fn by_arrival_any_record_has_the_day_of_the_run() {
         assert_eq!(told(&judge("clock = \"arrival\""), "{}"), "2024-03-10");
+    }
+
+    /// I3: plausibility comes first: a wrong time expires nothing.
+    #[test]
+    fn only_a_plausible_time_can_be_expired_on_arrival() {
+        let expired_before = Some("2024-03-01".parse().unwrap());
+        let time = |time: &str| format!("{{\"TimeGenerated\":\"{time}\"}}");
+        let judge = judge_of("late_window = \"30d\"", Intake { expired_before, ..Intake::default() });
+        for (text, expected) in [
+            ("2024-03-01T00:00:00Z", "2024-03-01"),
+            ("2024-02-29T23:59:59.999999Z", "2024-02-29 expired"),
+            ("2024-03-01T00:30:00+01:00", "2024-02-29 expired"),
+            ("2024-02-04T10:00:00Z", "2024-02-04 expired"),
+            (
+                "2024-02-04T09:59:59Z",
+                "its TimeGenerated lies further before its object's period (2024-03-05T10:00:00Z) than late_window",
+            ),
+            ("1999-12-31T23:59:59Z", "its TimeGenerated lies before the year 2000"),
+            ("01/02/2024 10:00:00", "its TimeGenerated does not tell the day from the month"),
+        ] {
+            assert_eq!(told(&judge, &time(text)), expected, "{text}");
+        }
+        // What stays raw goes with its object, not before.
+        let judge = judge_of("", Intake { stays_raw: true, expired_before });
+        assert_eq!(told(&judge, &time("2024-02-29T00:00:00Z")), "2024-02-29");
     }
 
     /// I3: without a period or a window nothing is too old but what lies before 2000.

@@ -6,13 +6,17 @@
 mod arrival;
 mod consent;
 mod decide;
+mod document;
 mod expiry;
 mod inputs;
 mod judge;
+mod merge;
 
 pub use arrival::expired_before;
 pub use consent::{Answer, Due, consent};
 pub use decide::{Archiving, Clearing, Known, Plan, Planned, Reason, Verdict, clearings, decide};
+pub use document::{Act, ObjectVerdict, PLAN_VERSION, PlanDocument};
 pub use expiry::{DayVerdict, Expiry, Fate, Item, expiry};
 pub use inputs::{Allowance, Because, Blocker, Consent, Consents, Inputs, Only, Shut, Terms};
-pub use judge::{Judge, Judged};
+pub use judge::{Intake, Judge, Judged};
+pub use merge::{FEWEST_SEGMENTS, Merging, TARGET_BYTES, merges};

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use jiff::civil::Date;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::document::{ClockSource, RuleDocument};
@@ -43,7 +43,7 @@ pub struct Rule {
 }
 
 /// Where a rule was written.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Origin {
     /// Relative to the policy folder.
     pub file: String,

@@ -15,6 +15,8 @@ pub struct Verification {
     pub rows: u64,
     pub bytes: u64,
     pub quarantined: u64,
+    /// Segments out of their table that could be put back.
+    pub retired: u64,
     pub raw_objects: u64,
     /// The newest entry that something outside the chain has seen.
     pub witnessed: Option<u64>,

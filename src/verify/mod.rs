@@ -5,24 +5,24 @@
 //! the newest surviving witness supports (DESIGN §7).
 
 mod finding;
+mod table;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use object_store::path::Path;
 
-use crate::archive::schema::TableSchema;
-use crate::archive::{Table, catalogue, checkpoint_path, commit_path, segment_location, table_path, witness_of};
+use crate::archive::table_path;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{
-    Chain, Head, KnownTable, Stage, State, ZEROS, attachment_path, entry_path, list_entries, parse_entry, read_head,
-    sha256_hex,
+    Body, Chain, Entry, Head, Stage, State, Subject, ZEROS, attachment_path, entry_path, list_entries, parse_entry,
+    read_attachment, read_head, sha256_hex,
 };
 use crate::pipeline::check_witnesses;
-use crate::pipeline::read_back::read_back;
 use crate::source::hash_prefix;
 use crate::storage::Store;
 
 pub use finding::{Finding, Verification};
+use table::check_table;
 
 const LEDGER_MEANING: &str = "what happened there cannot be proven any more; until it is put back from a copy, nothing is archived, \
     cleared or destroyed";
@@ -30,6 +30,7 @@ const HEAD_MEANING: &str = "the newest entries are witnessed by Delta commits on
     copy or, if nothing else is damaged, removed";
 const SEGMENT_MEANING: &str = "the rows of this segment cannot be trusted; raw objects it was made from are not cleared. Put the \
     file back from a copy, or archive the raw objects again if they are still there";
+const RETIRED_MEANING: &str = "it cannot be reinstated; what is damaged is not destroyed until somebody looked at it";
 const TABLE_MEANING: &str =
     "nothing is added to, cleared from or destroyed in this table; put the file back from a copy";
 
@@ -76,7 +77,7 @@ pub fn verify(
     }
     check_quarantine(archive, state, &mut found)?;
     check_raw(state, sources, &mut found)?;
-    note_open_work(archive, state, &mut found)?;
+    note_open_work(archive, ledger, state, &mut found)?;
     Ok(found)
 }
 
@@ -170,146 +171,6 @@ fn compare_witness(
     Ok(())
 }
 
-fn check_table(
-    archive: &Store,
-    ledger: &Store,
-    state: &State,
-    known: &KnownTable,
-    threads: usize,
-    found: &mut Verification,
-) -> Result<()> {
-    let name = &known.name;
-    for (version, sha256) in &known.commits {
-        let path = commit_path(name, *version);
-        let what = format!("Delta commit {version} of {name}");
-        match archive.get(&path)? {
-            None => found.damaged(what, "it is missing", TABLE_MEANING),
-            Some(bytes) if sha256_hex(&bytes) != *sha256 => {
-                found.damaged(what, "its bytes are not those that were written (SHA-256)", TABLE_MEANING);
-            }
-            Some(bytes) => {
-                found.commits += 1;
-                if let Some(witness) = witness_of(&bytes) {
-                    compare_witness(&witness, state.head(), ledger, &what, found)?;
-                }
-            }
-        }
-    }
-    for checkpoint in state.checkpoints.iter().filter(|checkpoint| checkpoint.table == *name) {
-        let what = format!("Delta checkpoint {} of {name}", checkpoint.version);
-        match archive.sha256(&checkpoint_path(name, checkpoint.version))? {
-            None => found.damaged(what, "it is missing", TABLE_MEANING),
-            Some(sha256) if sha256 != checkpoint.sha256 => {
-                found.damaged(what, "its bytes are not those that were written (SHA-256)", TABLE_MEANING);
-            }
-            Some(_) => {}
-        }
-    }
-    check_last_checkpoint(archive, known, found)?;
-    let table = match Table::open(archive, name) {
-        Ok(table) => table,
-        Err(error) => {
-            found.damaged(
-                format!("the table {name}"),
-                format!("it cannot be opened: {}", error.reason()),
-                TABLE_MEANING,
-            );
-            return check_segments(archive, known, None, threads, found);
-        }
-    };
-    note_foreign(archive, &table, known, found)?;
-    let live: Option<BTreeSet<String>> = Some(table.files()?.into_keys().collect());
-    let schema = match table.schema()? {
-        Some(schema) => match TableSchema::from_delta(catalogue::find(&name.table), &schema) {
-            Ok(schema) => Some(schema),
-            Err(error) => {
-                found.damaged(format!("the schema of {name}"), error.to_string(), TABLE_MEANING);
-                None
-            }
-        },
-        None => None,
-    };
-    for path in live.iter().flatten().filter(|path| !known.segments.contains_key(*path)) {
-        found.foreign.push(Finding {
-            what: format!("segment {path} of {name}"),
-            why: "it is in the table, but the ledger does not know it".into(),
-            meaning: "somebody else wrote it; nothing is destroyed in this table".into(),
-        });
-    }
-    for path in known.segments.keys().filter(|path| !live.iter().flatten().any(|live| live == *path)) {
-        found.damaged(format!("segment {path} of {name}"), "it is not in the table any more", SEGMENT_MEANING);
-    }
-    check_segments(archive, known, schema.as_ref(), threads, found)
-}
-
-fn check_last_checkpoint(archive: &Store, known: &KnownTable, found: &mut Verification) -> Result<()> {
-    let path = table_path(&known.name).join("_delta_log").join("_last_checkpoint");
-    let Some(bytes) = archive.get(&path)? else { return Ok(()) };
-    let version = serde_json::from_slice::<serde_json::Value>(&bytes).ok().and_then(|hint| hint["version"].as_u64());
-    let there = match version {
-        Some(version) => archive.head(&checkpoint_path(&known.name, version))?.is_some(),
-        None => false,
-    };
-    if !there {
-        let what = format!("_last_checkpoint of {}", known.name);
-        found.damaged(
-            what,
-            "it names no checkpoint that is there",
-            "readers start from the first commit or fail; the next checkpoint mends it",
-        );
-    }
-    Ok(())
-}
-
-fn note_foreign(archive: &Store, table: &Table, known: &KnownTable, found: &mut Verification) -> Result<()> {
-    for version in 0..=table.version().unwrap_or_default() {
-        if !known.commits.contains_key(&version) && archive.head(&commit_path(table.name(), version))?.is_some() {
-            found.foreign.push(Finding {
-                what: format!("Delta commit {version} of {}", table.name()),
-                why: "it is not in the ledger".into(),
-                meaning: "somebody else wrote to the table, or a run was killed between its commit and the ledger (the next run \
-                    settles that); nothing is destroyed in this table until it is explained"
-                    .into(),
-            });
-        }
-    }
-    Ok(())
-}
-
-fn check_segments(
-    archive: &Store,
-    known: &KnownTable,
-    schema: Option<&TableSchema>,
-    threads: usize,
-    found: &mut Verification,
-) -> Result<()> {
-    for (segment, _) in known.segments.values() {
-        let what = format!("segment {} of {}", segment.path, known.name);
-        let path = segment_location(&known.name, &segment.path);
-        match archive.sha256(&path)? {
-            None => found.damaged(what, "it is missing", SEGMENT_MEANING),
-            Some(sha256) if sha256 != segment.sha256 => {
-                found.damaged(what, "its bytes are not those that were written (SHA-256)", SEGMENT_MEANING);
-            }
-            Some(_) => {
-                let Some(schema) = schema else { continue };
-                match read_back(archive, &path, schema, threads) {
-                    Ok(Some(back)) if back.digest == segment.digest => {
-                        found.segments += 1;
-                        found.rows += back.digest.rows;
-                        found.bytes += segment.bytes;
-                    }
-                    Ok(_) => found.damaged(what, "its rows do not give the digest that was recorded", SEGMENT_MEANING),
-                    Err(error) => {
-                        found.damaged(what, format!("its rows cannot be read: {}", error.reason()), SEGMENT_MEANING)
-                    }
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
 fn check_quarantine(archive: &Store, state: &State, found: &mut Verification) -> Result<()> {
     for quarantined in &state.quarantine {
         let file = &quarantined.file;
@@ -368,7 +229,23 @@ fn check_raw(state: &State, sources: &BTreeMap<String, Store>, found: &mut Verif
     Ok(())
 }
 
-fn note_open_work(archive: &Store, state: &State, found: &mut Verification) -> Result<()> {
+/// The segments that were destroyed, by path in the archive, with the entry that meant to.
+fn destroyed_segments(ledger: &Store) -> Result<HashMap<String, u64>> {
+    let mut destroyed = HashMap::new();
+    for seq in list_entries(ledger)? {
+        let Some(bytes) = ledger.get(&entry_path(seq))? else { continue };
+        let Ok(entry) = serde_json::from_slice::<Entry>(&bytes) else { continue };
+        let Body::DestroyIntended { subjects, .. } = &entry.body else { continue };
+        for subject in read_attachment::<Subject>(ledger, subjects)? {
+            if let Subject::Segment { path, .. } = subject {
+                destroyed.insert(path, seq);
+            }
+        }
+    }
+    Ok(destroyed)
+}
+
+fn note_open_work(archive: &Store, ledger: &Store, state: &State, found: &mut Verification) -> Result<()> {
     let open: Vec<&String> = state
         .batches
         .iter()
@@ -382,13 +259,28 @@ fn note_open_work(archive: &Store, state: &State, found: &mut Verification) -> R
             meaning: "a run is under way, or was killed; the next run settles it".into(),
         });
     }
+    let mut destroyed: Option<HashMap<String, u64>> = None;
     for known in state.tables.values() {
         let folder = table_path(&known.name);
         for meta in archive.list(Some(&folder))? {
             let relative =
                 meta.location.as_ref().strip_prefix(folder.as_ref()).unwrap_or_default().trim_start_matches('/');
             let of_open_batch = open.iter().any(|batch| relative.contains(batch.as_str()));
-            if !relative.starts_with("_delta_log/") && !known.segments.contains_key(relative) && !of_open_batch {
+            let is_ours = known.segments.contains_key(relative) || known.retired.contains_key(relative);
+            let is_log = relative.starts_with("_delta_log/");
+            if is_log || is_ours || of_open_batch {
+                continue;
+            }
+            if destroyed.is_none() {
+                destroyed = Some(destroyed_segments(ledger)?);
+            }
+            if let Some(seq) = destroyed.as_ref().and_then(|destroyed| destroyed.get(meta.location.as_ref())) {
+                found.damaged(
+                    meta.location.to_string(),
+                    format!("ledger entry {seq} destroyed it, but it is there"),
+                    "its records had to go: somebody put it back; find out who, and remove it",
+                );
+            } else {
                 found.notes.push(Finding {
                     what: format!("{}", meta.location),
                     why: "it belongs to nothing".into(),

@@ -103,6 +103,7 @@ fn paths_below_the_archive() {
             "ledger/000000000005.json",
             "ledger/000000000006.json",
             "ledger/head.json",
+            "ledger/inventory.json",
             "ledger/lease.json",
             "quarantine/main/SecurityEvent/00000000-3.data",
             "quarantine/main/SecurityEvent/00000000-3.jsonl",

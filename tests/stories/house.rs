@@ -30,12 +30,12 @@ const ONLY_HERE: &[(&str, &[&str], &str)] = &[
     (
         "Put::Overwrite",
         &["src/storage/store.rs", "src/ledger/chain.rs"],
-        "I3: overwriting destroys; only head.json is written again",
+        "I3: overwriting destroys; only what repeats the ledger is written again",
     ),
     (
         "PutMode::Overwrite",
         &["src/storage/store.rs", "src/storage/durable.rs"],
-        "I3: overwriting destroys; only head.json is written again",
+        "I3: overwriting destroys; only what repeats the ledger is written again",
     ),
     ("VacuumBuilder", &[], "I3: Delta's own deletions know neither gate nor ledger"),
     (".vacuum(", &[], "I3: Delta's own deletions know neither gate nor ledger"),
@@ -48,10 +48,10 @@ const ONLY_HERE: &[(&str, &[&str], &str)] = &[
     ("ArchivedVerified::prove", &["src/pipeline/clear.rs"], "only clearing proves it"),
     ("DuplicateOf::prove", &["src/pipeline/clear.rs"], "only clearing proves it"),
     ("NeverCommitted::prove", &["src/pipeline/recover.rs"], "only recovery proves it"),
-    ("Expired::prove", &[], "no stage proves it yet"),
-    ("Superseded::prove", &[], "no stage proves it yet"),
+    ("Expired::prove", &["src/pipeline/expire.rs"], "only expiring proves it"),
+    ("Superseded::prove", &["src/pipeline/expire.rs"], "only expiring proves it"),
     ("Erased::prove", &[], "no stage proves it yet"),
-    ("ObsoleteLog::prove", &[], "no stage proves it yet"),
+    ("ObsoleteLog::prove", &["src/pipeline/trim.rs"], "only trimming proves it"),
     // Time is an argument (I8).
     ("Timestamp::now(", &["src/clock.rs"], "I8: take `now`"),
     ("SystemTime::now(", &["src/clock.rs"], "I8: take `now`"),

@@ -230,8 +230,14 @@ impl World {
         let mut named = BTreeSet::new();
         for known in state.tables.values() {
             let folder = format!("tables/{}", known.name);
-            named.extend(known.segments.keys().map(|path| format!("{folder}/{path}")));
-            named.extend(known.commits.keys().map(|version| format!("{folder}/_delta_log/{version:020}.json")));
+            named.extend(known.segments.keys().chain(known.retired.keys()).map(|path| format!("{folder}/{path}")));
+            named.extend(
+                known
+                    .commits
+                    .range(known.first_commit..)
+                    .map(|(version, _)| version)
+                    .map(|version| format!("{folder}/_delta_log/{version:020}.json")),
+            );
             for checkpoint in state.checkpoints.iter().filter(|checkpoint| checkpoint.table == known.name) {
                 named.insert(format!("{folder}/_delta_log/{:020}.checkpoint.parquet", checkpoint.version));
                 // Only a hint for readers: it may not have been written any more.
@@ -241,7 +247,7 @@ impl World {
         }
         named.extend(state.quarantine.iter().flat_map(|kept| [kept.file.data.clone(), kept.file.index.clone()]));
         unnamed("archive", &self.files("archive"), &named, &mut ends);
-        let mut named = BTreeSet::from(["head.json".to_owned()]);
+        let mut named = BTreeSet::from(["head.json", "inventory.json"].map(str::to_owned));
         named.extend(self.path("ledger/lease.json").exists().then(|| "lease.json".to_owned()));
         named.extend((0..state.next_seq()).map(|seq| format!("{seq:012}.json")));
         named.extend(state.attachments.iter().map(|sha256| format!("attachments/{sha256}")));
