@@ -35,7 +35,7 @@ pub fn check(args: &Args, output: &mut Output) -> Result<u8> {
     };
     let description = describe(&policies, &known);
     let unmatched = if known.is_empty() { Vec::new() } else { policies.unmatched(&known) };
-    let warnings: Vec<_> = house.settings.warnings().iter().chain(policies.warnings()).chain(&unmatched).collect();
+    let warnings: Vec<_> = house.settings.warnings().iter().chain(&unmatched).collect();
     if output.is_json() {
         output.json(&json!({ "settings": house.settings, "policies": description, "warnings": warnings }))?;
         return Ok(0);
