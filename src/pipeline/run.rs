@@ -45,6 +45,9 @@ pub struct RunReport {
     /// Each with its kind's exit code.
     #[serde(serialize_with = "as_texts")]
     pub errors: Vec<Error>,
+    /// The tables of the archive, whether or not there was anything to do.
+    #[serde(skip)]
+    pub known: Vec<TableName>,
 }
 
 /// What a run archived of one table.
@@ -166,7 +169,9 @@ fn run_once(context: &Context, request: &Request, host_now: Timestamp) -> Result
         match archive_step(context, &mut chain, archiving, &rule, armed, now) {
             Ok(archived) => report.archived(&archiving.table, archived, bytes, rule.origin.pattern.is_some()),
             // A damaged table stops itself, not the others.
-            Err(error) if error.kind() == Kind::Damaged || error.kind() == Kind::Decision => report.errors.push(error),
+            Err(error) if error.kind() == Kind::Damaged || error.kind() == Kind::Decision => {
+                report.errors.push(error.of_table(&archiving.table));
+            }
             Err(error) => return Err(error),
         }
     }
@@ -186,6 +191,7 @@ fn run_once(context: &Context, request: &Request, host_now: Timestamp) -> Result
         report.errors.push(not_cleared(&report.not_cleared));
     }
     checkpoint(context, &mut chain, now, &mut report)?;
+    report.known = chain.state().tables.values().map(|known| known.name.clone()).collect();
     end(&mut chain, now, &report)?;
     tracing::info!(run = chain.run(), exit = report.exit_code(), cleared = report.cleared, "run ended");
     Ok(report)
@@ -224,7 +230,7 @@ impl RunReport {
         entry.unreadable += archived.unreadable;
         entry.counts.add(&archived.counts);
         entry.ruled = ruled;
-        self.errors.extend(archived.failed);
+        self.errors.extend(archived.failed.into_iter().map(|error| error.of_table(table)));
     }
 }
 
