@@ -11,6 +11,8 @@ mod progress;
 mod quarantine;
 mod restore;
 mod run;
+mod schedule;
+mod service;
 mod table;
 mod verify;
 
@@ -48,8 +50,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
     match &args.command {
-        Command::Check => check::check(args, output),
+        Command::Check(check) => check::check(args, check, output),
         Command::Run(run) => run::run(args, run, output),
+        Command::Schedule => schedule::schedule(args, output),
         Command::Restore(restore) => restore::restore(args, restore, output),
         Command::Verify => verify::verify(args, output),
         Command::Ledger(command) => ledger::ledger(args, command, output),

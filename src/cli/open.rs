@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 use super::args::Args;
 use super::output::Output;
@@ -53,6 +53,11 @@ impl House {
             .build()
             .map_err(|source| Error::from_source(Kind::Store, "starting the runtime", source))?;
         Ok(House { settings, clock: HostClock::start(), runtime })
+    }
+
+    /// The runtime that stores and signals live in.
+    pub fn handle(&self) -> &Handle {
+        self.runtime.handle()
     }
 
     pub fn archive(&self, missing: Missing) -> Result<Store> {

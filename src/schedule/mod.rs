@@ -5,10 +5,12 @@
 
 mod agenda;
 mod keeper;
+mod last_run;
 mod line;
 mod metrics;
 
 pub use agenda::{Agenda, Key, Timed, timed, untimed};
 pub use keeper::{Host, Ran, Waiting, keep};
+pub use last_run::last_run;
 pub use line::Line;
 pub use metrics::{Metrics, succeeded, update_metrics};

@@ -29,5 +29,6 @@ mod plan;
 mod policy;
 mod quarantine;
 mod real_logs;
+mod schedule;
 mod sources;
 mod trouble;
