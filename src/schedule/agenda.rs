@@ -205,7 +205,7 @@ mod tests {
         let lines = || timed(&schedule("cron = \"0 2 * * *\""), Some(&rules)).unwrap();
         let mut agenda = Agenda::new(lines(), Some(at("2024-03-10T02:00:00Z")), at("2024-03-10T05:30:00Z"));
         let hourly = Some("0 * * * *".to_owned());
-        assert_eq!(agenda.due(at("2024-03-10T05:30:00Z")), [hourly.clone()]);
+        assert_eq!(agenda.due(at("2024-03-10T05:30:00Z")), vec![hourly.clone()]);
         agenda.ran(at("2024-03-10T05:30:00Z"));
         assert!(agenda.due(at("2024-03-10T05:59:59Z")).is_empty());
         assert_eq!(agenda.next(), Some(at("2024-03-10T06:00:00Z")));

@@ -32,3 +32,4 @@ mod real_logs;
 mod schedule;
 mod sources;
 mod trouble;
+mod unattended;

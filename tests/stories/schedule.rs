@@ -24,7 +24,8 @@ fn site(settings: &str) -> TempDir {
     fs::create_dir_all(at("policies")).unwrap();
     let source = "[[source]]\nname = \"collector\"\nurl = \"logs\"\nlayout = \"{table}/{year}/{month}/{day}/*\"\n";
     fs::write(at("holdfast.toml"), format!("archive = \"archive\"\n{settings}\n{source}settle = \"0s\"\n")).unwrap();
-    fs::write(at("policies/all.toml"), "version = 1\n[defaults]\nretain = \"forever\"\narchive_after = \"0d\"\n").unwrap();
+    fs::write(at("policies/all.toml"), "version = 1\n[defaults]\nretain = \"forever\"\narchive_after = \"0d\"\n")
+        .unwrap();
     fs::write(at("logs/Signin/2024/03/01/a.json"), "{\"TimeGenerated\":\"2024-03-01T01:00:00Z\"}\n").unwrap();
     folder
 }
@@ -182,6 +183,26 @@ fn a_failing_run_does_not_end_it() {
     assert_eq!(after.last_exit_code, Some(3));
     assert!(after.last_run.unwrap() > LONG_AGO.parse().unwrap());
     assert_eq!(after.last_success, success, "which tables are there is not known: all keep their time");
+}
+
+/// Stuck in mid-work (a policy file that never ends), the first signal is heeded and the second ends it.
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let site = scheduled(YEARLY);
+    let pipe = site.path().join("policies/pipe.toml");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut service = Service::start(&site);
+    // Opened as soon as it reads: at the start, then before the first run.
+    fs::write(&pipe, "version = 1\n").unwrap();
+    service.wait_for("READY=1");
+    let unfinished = fs::File::options().write(true).open(&pipe).unwrap();
+    service.signal("TERM");
+    service.wait_for("STOPPING=1");
+    service.signal("TERM");
+    let (output, _) = service.end();
+    drop(unfinished);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nothing is lost"), "{output:?}");
 }
 
 fn refused(site: &TempDir) -> String {
