@@ -294,6 +294,19 @@ settle = "1h"
     }
 
     #[test]
+    fn the_metrics_file_lies_in_no_source() {
+        for (metrics, right) in
+            [("/srv/raw/x.prom", false), ("/srv/x.prom", true), ("/srv/x/", false), ("x.prom", true)]
+        {
+            let text = format!(
+                "archive = \"/srv/a\"\n[schedule]\nmetrics = \"{metrics}\"\n\
+                 [[source]]\nname = \"s\"\nurl = \"/srv/raw\"\nlayout = \"x\"\n"
+            );
+            assert_eq!(Settings::parse(&text, base()).is_ok(), right, "{text}");
+        }
+    }
+
+    #[test]
     fn approvers_may_stand_in_delete_but_once() {
         let parse = |text: &str| Settings::parse(&format!("archive = \"a\"\n{text}"), base());
         assert_eq!(parse("[delete]\napprovers = 2").unwrap().approvers, 2);

@@ -3,7 +3,7 @@
 //! No default but those of DESIGN §5, no store touched. What parses but has no effect yet becomes a warning here.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +59,8 @@ fn read_settings(mut top: TableReader<'_>, warner: &mut Warner<'_>, base: &Path)
     let simulation = top.boolean("simulation");
     let mut approvers = read_approvers(&mut top);
     let delete = top.table("delete").map(|table| read_delete(table, &mut approvers));
-    let schedule = top.table("schedule").map(|table| read_schedule(table, base));
+    let mut metrics = None;
+    let schedule = top.table("schedule").map(|table| read_schedule(table, &mut metrics, base));
     let access = top.table("access").map(|mut table| {
         let record = table.boolean("record");
         warner.later(&record, "the access log comes with a later version", "searches and restores are not logged yet");
@@ -80,6 +81,11 @@ fn read_settings(mut top: TableReader<'_>, warner: &mut Warner<'_>, base: &Path)
     }
     if let Ok(url) = Url::from_file_path(&policies) {
         refuse_overlap("policy folder", &url, policies_span, &sources, notes);
+    }
+    if let Some(metrics) = &metrics
+        && let Ok(url) = Url::from_file_path(&metrics.value)
+    {
+        refuse_overlap("metrics file", &url, Some(metrics.span.clone()), &sources, notes);
     }
     Some(Settings {
         file: None,
@@ -130,7 +136,7 @@ fn read_delete(mut table: TableReader<'_>, approvers: &mut Option<Located<u8>>) 
     }
 }
 
-fn read_schedule(mut table: TableReader<'_>, base: &Path) -> Schedule {
+fn read_schedule(mut table: TableReader<'_>, metrics: &mut Option<Located<PathBuf>>, base: &Path) -> Schedule {
     let cron = table.parsed("cron", "a line like \"0 2 * * *\"", cron::cron);
     let zone = table.parsed("time_zone", "an IANA name like \"Europe/Zurich\"", |text| {
         TimeZone::get(text).map(|zone| (text.to_owned(), zone)).map_err(|_| {
@@ -138,7 +144,7 @@ fn read_schedule(mut table: TableReader<'_>, base: &Path) -> Schedule {
                 .with_hint("an IANA name, like \"UTC\" or \"Europe/Zurich\"")
         })
     });
-    let metrics = table.parsed("metrics", "a file like \"/var/lib/holdfast/holdfast.prom\"", |text| {
+    *metrics = table.parsed("metrics", "a file like \"/var/lib/holdfast/holdfast.prom\"", |text| {
         if text.ends_with('/') {
             return Err(Problem::new(format!("`{text}` is a folder"), "not a file").with_hint("name a file in it"));
         }
@@ -146,7 +152,8 @@ fn read_schedule(mut table: TableReader<'_>, base: &Path) -> Schedule {
     });
     table.finish();
     let (time_zone, zone) = zone.map_or_else(|| ("UTC".into(), TimeZone::UTC), |zone| zone.value);
-    Schedule { cron: cron.map(|cron| cron.value), time_zone, zone, metrics: metrics.map(|metrics| metrics.value) }
+    let metrics = metrics.as_ref().map(|metrics| metrics.value.clone());
+    Schedule { cron: cron.map(|cron| cron.value), time_zone, zone, metrics }
 }
 
 /// A source as far as it could be read.
