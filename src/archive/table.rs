@@ -19,7 +19,7 @@ use url::Url;
 
 use super::schema::{DAY, PART};
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{CommittedTable, Head, Segment, TableDetail, sha256_hex};
+use crate::ledger::{CommittedTable, Head, Segment, TableDetail, log_version, sha256_hex};
 use crate::names::TableName;
 use crate::storage::Store;
 
@@ -52,7 +52,7 @@ impl Table {
     /// Opens the newest snapshot.
     pub fn open(archive: &Store, name: &TableName) -> Result<Self> {
         let log = table_path(name).join("_delta_log");
-        let exists = archive.list_folder(Some(&log))?.iter().any(|meta| meta.location.as_ref().ends_with(".json"));
+        let exists = archive.list_folder(Some(&log))?.iter().any(|meta| log_version(meta.location.as_ref()).is_some());
         let mut table = Table { name: name.clone(), archive: archive.clone(), delta: None };
         if exists {
             let mut delta = DeltaTable::new(table.log_store()?);
@@ -185,7 +185,7 @@ impl Table {
                 }
             }
         }
-        actions.extend(detail.removes.iter().map(|path| Action::Remove(remove(path, now))));
+        actions.extend(detail.removes.iter().map(|path| Action::Remove(remove(path, detail.adds.is_empty()))));
         actions.extend(
             detail.adds.iter().map(|segment| Action::Add(add(segment, self.time_column(snapshot, detail), now))),
         );
@@ -349,11 +349,13 @@ fn add(segment: &Segment, time_column: Option<String>, now: Timestamp) -> Add {
     }
 }
 
-fn remove(path: &str, now: Timestamp) -> Remove {
+/// No time of deletion: a checkpoint then leaves the path out at once, so that it names nothing that is destroyed later. The
+/// ledger knows what was retired.
+fn remove(path: &str, data_change: bool) -> Remove {
     Remove {
         path: path.to_owned(),
-        data_change: false,
-        deletion_timestamp: Some(now.as_millisecond()),
+        data_change,
+        deletion_timestamp: None,
         extended_file_metadata: None,
         partition_values: None,
         size: None,

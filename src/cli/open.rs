@@ -13,7 +13,7 @@ use super::progress::watcher;
 use crate::clock::{Clock, HostClock};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Armed, Chain, Lease, LocalLease};
-use crate::pipeline::{Context, Source};
+use crate::pipeline::{Context, Source, Window};
 use crate::policy::PolicySet;
 use crate::settings::Settings;
 use crate::source::Layout;
@@ -118,6 +118,9 @@ impl House {
             sources: self.sources()?,
             policies: PolicySet::read_folder(&self.settings.policies),
             armed: Armed { raw: self.settings.delete.raw, expired: self.settings.delete.expired },
+            window: self.window(),
+            approvers: self.settings.approvers,
+            store_clock: Box::new(|| Ok(None)),
             simulation: self.settings.simulation,
             memory: self.settings.memory,
             threads: threads(),
@@ -127,6 +130,12 @@ impl House {
             progress: watcher(),
             stop: Arc::default(),
         })
+    }
+
+    /// When deletions may begin, if the settings say so.
+    fn window(&self) -> Option<Box<Window>> {
+        let (window, zone) = (self.settings.delete.window?, self.settings.schedule.zone.clone());
+        Some(Box::new(move |now| (!window.contains(now, &zone)).then(|| window.next_opening(now, &zone))))
     }
 
     /// The command's one `now`: what was asked for; in a simulation the ledger's last entry; else this host's clock.

@@ -58,11 +58,8 @@ fn attempt(
         output.note(policies.render(output.color));
     }
     let report = outcome?;
-    // A run that was asked to stop may have left anything undone, and so may one under an older policy.
-    let done = match &context.policies {
-        Ok(policies) if !context.stopping() => succeeded(&report, request, policies),
-        _ => Vec::new(),
-    };
+    // Under an older policy nothing counts as done.
+    let done = context.policies.as_ref().map_or_else(|_| Vec::new(), |policies| succeeded(&report, request, policies));
     Ok((report, done))
 }
 
@@ -132,7 +129,7 @@ pub fn lines(report: &RunReport) -> Vec<String> {
     if report.strangers.len() > 20 {
         lines.push(format!("stranger: and {} more", number(report.strangers.len() as u64 - 20)));
     }
-    for reason in &report.disarmed {
+    for reason in &report.doubts {
         lines.push(format!("nothing was destroyed: {reason}"));
     }
     lines
@@ -178,7 +175,7 @@ fn kept(report: &RunReport) -> Vec<String> {
         let (kind, text) = match &verdict.reason {
             Reason::Clear | Reason::OtherTable => continue,
             reason @ Reason::NoRule => ("no rule", reason.to_string()),
-            reason @ Reason::NotArchived => ("not archived", reason.to_string()),
+            reason @ Reason::StaysRaw { .. } => ("stays raw", reason.to_string()),
             reason @ Reason::Young { .. } => ("young", reason.to_string()),
             reason @ Reason::KeepRaw { .. } => ("keep_raw", reason.to_string()),
             reason @ Reason::Unarmed => ("unarmed", reason.to_string()),

@@ -8,21 +8,26 @@
 //! | raw object | `DuplicateOf` | the object with the same bytes was read by batches that stand; otherwise the same |
 //! | upload | `NeverCommitted` | its batch is abandoned, no snapshot names it; anything is armed |
 //! | attachment | `NeverCommitted` | no entry names it; anything is armed |
-//! | segment, quarantine, merge input, Delta log | `Expired` `Superseded` `Erased` `ObsoleteLog` | no stage can prove these yet |
+//! | segment | `Expired` | it was retired, its table does not show it, its bytes are those that were written, and its destroy date has come under its rule and under all that earlier rules still protect; `expired` is armed |
+//! | quarantine | `Expired` | `quarantine_retain` has passed since it arrived; its bytes are those that were written; `expired` is armed |
+//! | raw object | `Expired` | its table stays raw, and the destroy date of the last of its records has come; `expired` is armed |
+//! | segment | `Superseded` | a merge that stands wrote its rows anew; its table does not show it; `expired` is armed |
+//! | Delta log file | `ObsoleteLog` | a checkpoint that is as it was written says all that it says, and the table shows just what the ledger knows; `expired` is armed |
+//! | segment | `Erased` | no stage can prove this yet |
 //!
 //! Under a hold nothing that it covers is destroyed. Unsure, unreadable or unknown: no (I7).
 
 mod eraser;
+mod expired;
 mod proof;
 
 pub use eraser::{Erased, Eraser};
+pub use expired::{Expired, ObsoleteLog, Superseded};
 pub use proof::{
-    ArchivedVerified, DuplicateOf, Erased as ErasedProof, Expired, Measured, NeverCommitted, ObsoleteLog, Proof,
-    Superseded, carries,
+    ArchivedVerified, DuplicateOf, Erased as ErasedProof, Measured, NeverCommitted, Proof, carries,
 };
 
 use crate::ledger::{Armed, HoldScope, State, Subject};
-use crate::names::TableName;
 
 /// Leave to destroy one subject, given for the state at one sequence.
 #[derive(Debug)]
@@ -77,12 +82,9 @@ pub fn can_destroy(subject: Subject, proof: &Proof, state: &State, armed: Armed)
 }
 
 fn covers(scope: &HoldScope, subject: &Subject) -> bool {
-    let on_table = |table: &TableName| scope.tables.is_empty() || scope.tables.contains(table);
     match subject {
-        Subject::Segment { table, day, .. } => {
-            on_table(table) && scope.from.is_none_or(|from| *day >= from) && scope.to.is_none_or(|to| *day <= to)
-        }
-        Subject::Raw { table, .. } | Subject::Quarantine { table, .. } => on_table(table),
+        Subject::Segment { table, day, .. } => scope.covers(table, Some(*day)),
+        Subject::Raw { table, .. } | Subject::Quarantine { table, .. } => scope.covers(table, None),
         // Copies of what was never committed, logs and lists: a hold protects records, not these.
         Subject::Partial { .. } | Subject::DeltaLog { .. } | Subject::Attachment { .. } => false,
     }

@@ -6,9 +6,10 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::Blocked;
-use crate::ledger::{KnownObject, ObjectId, Stage, State, Subject};
+use super::expired::{Expired, ObsoleteLog, Superseded};
+use crate::ledger::{KnownObject, KnownTable, ObjectId, Segment, Stage, State, Subject, Why};
 
-/// A reason to destroy. The variants without a constructor belong to stages that come later.
+/// A reason to destroy. `Erased` has no constructor yet: erasing comes later.
 #[derive(Debug)]
 pub enum Proof {
     ArchivedVerified(ArchivedVerified),
@@ -43,30 +44,9 @@ pub struct NeverCommitted {
     at_seq: u64,
 }
 
-/// A segment or quarantine file whose destroy date has come.
-#[derive(Debug)]
-pub struct Expired {
-    path: String,
-    at_seq: u64,
-}
-
-/// A segment whose rows a merge wrote anew.
-#[derive(Debug)]
-pub struct Superseded {
-    path: String,
-    at_seq: u64,
-}
-
 /// A segment that an erasure rewrote.
 #[derive(Debug)]
 pub struct Erased {
-    path: String,
-    at_seq: u64,
-}
-
-/// A Delta log file that a checkpoint made needless.
-#[derive(Debug)]
-pub struct ObsoleteLog {
     path: String,
     at_seq: u64,
 }
@@ -78,8 +58,8 @@ pub struct Measured {
     pub live: HashMap<String, HashSet<String>>,
     /// SHA-256 of a table's files as read now: (table key, path).
     pub segments: HashMap<(String, String), String>,
-    /// SHA-256 of quarantine files as read now, by path in the archive.
-    pub quarantine: HashMap<String, String>,
+    /// SHA-256 of other files as read now, by path in the archive: quarantine, Delta checkpoints.
+    pub files: HashMap<String, String>,
 }
 
 impl ArchivedVerified {
@@ -157,10 +137,10 @@ impl Proof {
             Proof::ArchivedVerified(proof) => proof.at_seq,
             Proof::DuplicateOf(proof) => proof.at_seq,
             Proof::NeverCommitted(proof) => proof.at_seq,
-            Proof::Expired(proof) => proof.at_seq,
-            Proof::Superseded(proof) => proof.at_seq,
+            Proof::Expired(proof) => proof.at_seq(),
+            Proof::Superseded(proof) => proof.at_seq(),
             Proof::Erased(proof) => proof.at_seq,
-            Proof::ObsoleteLog(proof) => proof.at_seq,
+            Proof::ObsoleteLog(proof) => proof.at_seq(),
         }
     }
 
@@ -173,13 +153,10 @@ impl Proof {
             ) => id.source == *source && id.path == *path && bytes == sha256,
             (Proof::NeverCommitted(proof), Subject::Partial { path, .. }) => proof.path == *path,
             (Proof::NeverCommitted(proof), Subject::Attachment { sha256 }) => proof.path == *sha256,
-            (
-                Proof::Expired(Expired { path: proven, .. }),
-                Subject::Segment { path, .. } | Subject::Quarantine { path, .. },
-            )
-            | (Proof::Superseded(Superseded { path: proven, .. }), Subject::Segment { path, .. })
-            | (Proof::Erased(Erased { path: proven, .. }), Subject::Segment { path, .. })
-            | (Proof::ObsoleteLog(ObsoleteLog { path: proven, .. }), Subject::DeltaLog { path, .. }) => proven == path,
+            (Proof::Expired(proof), subject) => proof.is_about(subject),
+            (Proof::Superseded(proof), subject) => proof.is_about(subject),
+            (Proof::ObsoleteLog(proof), subject) => proof.is_about(subject),
+            (Proof::Erased(Erased { path: proven, .. }), Subject::Segment { path, .. }) => proven == path,
             _ => false,
         }
     }
@@ -191,7 +168,7 @@ pub fn carries(path: &str, batch: &str) -> bool {
     name.strip_prefix(batch).is_some_and(|rest| rest.starts_with(['-', '.']))
 }
 
-fn known<'a>(id: &ObjectId, state: &'a State) -> Result<&'a KnownObject, Blocked> {
+pub(super) fn known<'a>(id: &ObjectId, state: &'a State) -> Result<&'a KnownObject, Blocked> {
     match state.objects.get(id) {
         None => Err(Blocked::because("the ledger does not know it")),
         Some(known) if known.cleared => Err(Blocked::because("the ledger says that it was cleared")),
@@ -203,31 +180,39 @@ fn kept_long_enough(keep_until: Timestamp, now: Timestamp) -> Result<(), Blocked
     if now < keep_until { Err(Blocked::because(format!("keep_raw keeps it until {keep_until}"))) } else { Ok(()) }
 }
 
-fn all_stand(known: &KnownObject, state: &State, measured: &Measured) -> Result<(), Blocked> {
+pub(super) fn all_stand(known: &KnownObject, state: &State, measured: &Measured) -> Result<(), Blocked> {
     if known.batches.is_empty() {
         return Err(Blocked::because("no batch is known that read it"));
     }
     known.batches.iter().try_for_each(|batch| stands(batch, state, measured))
 }
 
-/// A batch stands if it is committed and each byte it wrote is where it was, as it was.
-fn stands(batch: &str, state: &State, measured: &Measured) -> Result<(), Blocked> {
-    let Some(Stage::Committed { rows, .. }) = state.batches.get(batch).map(|batch| &batch.stage) else {
+/// A batch stands if it is committed and each row it wrote is where it belongs, as it was: live in its table, retired but
+/// there, written anew by a batch that stands, or destroyed since because it expired.
+pub(super) fn stands(batch: &str, state: &State, measured: &Measured) -> Result<(), Blocked> {
+    let known = state.batches.get(batch);
+    let Some((known, Stage::Committed { rows, .. })) = known.map(|known| (known, &known.stage)) else {
         return Err(Blocked::because(format!("batch {batch} is not committed")));
     };
-    let mut found = 0;
-    for (key, table) in &state.tables {
+    let mut found = known.gone.expired;
+    for table in &known.tables {
+        let key = table.key();
+        let Some(table) = state.tables.get(&key) else { continue };
         for (segment, _) in table.segments.values().filter(|(_, writer)| writer == batch) {
-            let name = format!("{}/{}", table.name, segment.path);
-            if !measured.live.get(key).is_some_and(|live| live.contains(&segment.path)) {
-                return Err(Blocked::because(format!("segment {name} is not in its table")));
+            if !measured.live.get(&key).is_some_and(|live| live.contains(&segment.path)) {
+                return Err(Blocked::because(format!("segment {}/{} is not in its table", table.name, segment.path)));
             }
-            match measured.segments.get(&(key.clone(), segment.path.clone())) {
-                Some(sha256) if *sha256 == segment.sha256 => found += segment.digest.rows,
-                Some(_) => return Err(Blocked::because(format!("segment {name} is not what was written"))),
-                None => return Err(Blocked::because(format!("segment {name} is not there"))),
+            found += intact(table, segment, measured)?;
+        }
+        for retired in table.retired.values().filter(|retired| retired.batch == batch) {
+            if matches!(retired.why, Why::Expired(_) | Why::Foreign) {
+                found += intact(table, &retired.segment, measured)?;
             }
         }
+    }
+    for (by, rows) in &known.gone.rewritten {
+        stands(by, state, measured)?;
+        found += rows;
     }
     if found != *rows {
         return Err(Blocked::because(format!("batch {batch} archived {rows} rows, of which {found} are found")));
@@ -235,7 +220,7 @@ fn stands(batch: &str, state: &State, measured: &Measured) -> Result<(), Blocked
     for quarantined in state.quarantine.iter().filter(|quarantined| quarantined.batch == batch) {
         let file = &quarantined.file;
         for (path, sha256) in [(&file.data, &file.data_sha256), (&file.index, &file.index_sha256)] {
-            if measured.quarantine.get(path) != Some(sha256) {
+            if measured.files.get(path) != Some(sha256) {
                 return Err(Blocked::because(format!("quarantine file {path} is not what was written")));
             }
         }
@@ -243,6 +228,16 @@ fn stands(batch: &str, state: &State, measured: &Measured) -> Result<(), Blocked
     Ok(())
 }
 
-fn seq(state: &State) -> Result<u64, Blocked> {
+/// The segment's rows, if its bytes are those that were written.
+fn intact(table: &KnownTable, segment: &Segment, measured: &Measured) -> Result<u64, Blocked> {
+    let name = format!("{}/{}", table.name, segment.path);
+    match measured.segments.get(&(table.name.key(), segment.path.clone())) {
+        Some(sha256) if *sha256 == segment.sha256 => Ok(segment.digest.rows),
+        Some(_) => Err(Blocked::because(format!("segment {name} is not what was written"))),
+        None => Err(Blocked::because(format!("segment {name} is not there"))),
+    }
+}
+
+pub(super) fn seq(state: &State) -> Result<u64, Blocked> {
     state.head().map(|head| head.seq).ok_or_else(|| Blocked::because("the ledger is empty"))
 }

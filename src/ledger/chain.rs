@@ -67,6 +67,11 @@ impl Chain {
         &self.run
     }
 
+    /// A value that no other text or entry has.
+    pub(super) fn nonce(&self) -> String {
+        (self.nonces)()
+    }
+
     /// Folds what others appended since. Gives the new entries.
     pub fn fold(&mut self) -> Result<Vec<Entry>> {
         let mut new = Vec::new();

@@ -445,6 +445,17 @@ pub enum Subject {
 }
 
 impl Subject {
+    /// The table it belongs to, where it belongs to one.
+    pub fn table(&self) -> Option<&TableName> {
+        match self {
+            Subject::Raw { table, .. }
+            | Subject::Segment { table, .. }
+            | Subject::Quarantine { table, .. }
+            | Subject::DeltaLog { table, .. } => Some(table),
+            Subject::Partial { .. } | Subject::Attachment { .. } => None,
+        }
+    }
+
     /// The subject, for people.
     pub fn describe(&self) -> String {
         match self {
@@ -472,4 +483,13 @@ pub struct HoldScope {
     pub from: Option<Date>,
     pub to: Option<Date>,
     pub predicate: Option<SealedRef>,
+}
+
+impl HoldScope {
+    /// True if it covers records of `table` on `day`; without a day, of any day at all.
+    pub fn covers(&self, table: &TableName, day: Option<Date>) -> bool {
+        let on_table = self.tables.is_empty() || self.tables.contains(table);
+        let on_day = |day: Date| self.from.is_none_or(|from| day >= from) && self.to.is_none_or(|to| day <= to);
+        on_table && day.is_none_or(on_day)
+    }
 }

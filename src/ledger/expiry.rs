@@ -30,9 +30,10 @@ pub struct Ground {
     pub bytes: u64,
     pub sha256: String,
     pub digest: SetDigest,
-    /// File, line and name of the rule, and the digest of what it means.
+    /// Where the rule stands.
     pub file: String,
     pub line: u64,
+    /// The rule's file and name, and the digest of what it means.
     pub rule: String,
     pub rule_digest: String,
     /// Digest of the accepted policy that holds the rule.
@@ -43,16 +44,11 @@ pub struct Ground {
     pub approved: bool,
 }
 
-/// A table whose expired data a run has retired completely.
+/// A table in which nothing that expired was left waiting, at a run's `now`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settled {
     pub table: TableName,
     pub keeping: Keeping,
-    /// The rule's file and name.
-    pub rule: String,
-    pub rule_digest: String,
-    /// At least one day was retired.
-    pub retired: bool,
 }
 
 /// Consent to the retirement of one day of one part, exactly as it was.

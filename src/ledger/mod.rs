@@ -4,6 +4,7 @@ mod chain;
 mod entry;
 mod expiry;
 mod lease;
+mod sealed;
 mod state;
 mod tables;
 
@@ -17,6 +18,7 @@ pub use entry::{
 };
 pub use expiry::{ApprovedItem, Ground, Keeping, Settled};
 pub use lease::{Lease, LocalLease};
+pub use sealed::unseal;
 pub use state::{
     AcceptedPolicy, Approval, Batch, Checkpoint, KnownContent, KnownObject, OpenDestroy, Prepared, Quarantined,
     Retirement, Stage, State,

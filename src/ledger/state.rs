@@ -76,10 +76,10 @@ pub struct Approval {
 }
 
 /// How far the retirements of one table have come.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Retirement {
     /// The last run that retired all that was due, be it nothing.
-    pub settled_at: Timestamp,
+    pub settled_at: Option<Timestamp>,
     /// The rule (file and name) under which something was last retired, and when.
     pub under: Option<(String, Timestamp)>,
 }
@@ -262,8 +262,14 @@ impl State {
                     _ => None,
                 })?;
             }
-            Body::DestroyIntended { step, proof, subjects, .. } => {
+            Body::DestroyIntended { step, proof, subjects, grounds, .. } => {
                 let subjects = read_attachment(store, subjects)?;
+                if let Some(grounds) = grounds {
+                    // Of segments, the retirement was what mattered.
+                    let mut grounds: Vec<Ground> = read_attachment(store, grounds)?;
+                    grounds.retain(|ground| ground.keeping != Keeping::Archive);
+                    self.expired_under(&grounds, entry.at);
+                }
                 self.open_destroys.insert(step.clone(), OpenDestroy { seq: entry.seq, proof: *proof, subjects });
             }
             Body::DestroyDone { step, kept, .. } => {
@@ -284,9 +290,7 @@ impl State {
             Body::ExpirySettled { tables } => {
                 for settled in read_attachment::<Settled>(store, tables)? {
                     let key = (settled.table.key(), settled.keeping);
-                    let earlier = self.expiry.remove(&key).and_then(|retirement| retirement.under);
-                    let under = if settled.retired { Some((settled.rule, entry.at)) } else { earlier };
-                    self.expiry.insert(key, Retirement { settled_at: entry.at, under });
+                    self.expiry.entry(key).or_default().settled_at = Some(entry.at);
                 }
             }
             Body::Approved { plan, items, until, by, .. } => self.approvals.push(Approval {
@@ -347,6 +351,7 @@ impl State {
             Purpose::Retire => read_attachment(store, &known.inputs)?,
             _ => Vec::new(),
         };
+        self.expired_under(&grounds, entry.at);
         if let Purpose::Retry { batches } = &purpose {
             for file in self.quarantine.iter_mut().filter(|file| batches.contains(&file.batch)) {
                 file.retried = true;
@@ -371,6 +376,14 @@ impl State {
             self.read(outcome, batch, entry.at);
         }
         Ok(())
+    }
+
+    /// Something was let go under these rules: the next time is not the first.
+    fn expired_under(&mut self, grounds: &[Ground], at: Timestamp) {
+        for ground in grounds {
+            let retirement = self.expiry.entry((ground.table.key(), ground.keeping)).or_default();
+            retirement.under = Some((ground.rule.clone(), at));
+        }
     }
 
     fn read(&mut self, mut outcome: ObjectOutcome, batch: &str, at: Timestamp) {

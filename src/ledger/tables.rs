@@ -63,7 +63,8 @@ pub struct Gone {
 }
 
 impl KnownTable {
-    pub(super) fn new(name: TableName) -> Self {
+    /// A table that nothing was committed to yet.
+    pub fn new(name: TableName) -> Self {
         KnownTable {
             name,
             version: 0,

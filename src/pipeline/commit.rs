@@ -79,6 +79,9 @@ fn check_standing(table: &Table, detail: &TableDetail, batch: &str) -> Result<()
             None => return wrong(format!("{} is not in the table", add.path)),
         }
     }
+    if let Some(path) = detail.removes.iter().find(|path| files.contains_key(*path)) {
+        return wrong(format!("{path} is still in the table"));
+    }
     if let Some(path) =
         files.keys().find(|path| carries(path, batch) && !detail.adds.iter().any(|add| add.path == **path))
     {

@@ -20,6 +20,11 @@ pub type TakeLease = dyn Fn() -> Result<Box<dyn Lease>> + Send + Sync;
 /// Gives fresh ids: random in life, counted in tests.
 pub type Ids = dyn Fn() -> String + Send + Sync;
 
+/// Says when deletions may begin again, at a time when they must not; none: now.
+pub type Window = dyn Fn(Timestamp) -> Option<Timestamp> + Send + Sync;
+/// The store's clock less the host's.
+pub type StoreClock = dyn Fn() -> Result<Option<SignedDuration>> + Send + Sync;
+
 /// The components of a run.
 pub struct Context {
     pub archive: Store,
@@ -28,6 +33,12 @@ pub struct Context {
     /// The policy folder as read now.
     pub policies: Result<PolicySet, PolicyError>,
     pub armed: Armed,
+    /// `[delete] window`; none: always open.
+    pub window: Option<Box<Window>>,
+    /// So many persons must consent to what the breaker holds back.
+    pub approvers: u8,
+    /// How far the ledger store's clock is from the host's; none: it cannot be told.
+    pub store_clock: Box<StoreClock>,
     pub simulation: bool,
     /// Bytes that a batch may hold at once, all in all (I11).
     pub memory: u64,

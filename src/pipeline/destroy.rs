@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::error::{Error, Kind, Result};
 use crate::gate::{Blocked, Erased, Eraser, Permit, Proof, can_destroy};
-use crate::ledger::{Append, Armed, Body, Chain, Kept, ProofKind, State, Subject, fenced};
+use crate::ledger::{Append, Armed, Body, Chain, Ground, Kept, ProofKind, State, Subject, fenced};
 use crate::storage::Store;
 
 /// A step destroys at most so many objects.
@@ -30,7 +30,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn add(&mut self, other: Outcome) {
+    pub fn add(&mut self, other: Outcome) {
         self.destroyed += other.destroyed;
         self.missing += other.missing;
         self.kept.extend(other.kept);
@@ -40,6 +40,9 @@ impl Outcome {
 
 /// Destroys those candidates that `prove` has a proof for. The intent is valid only at exactly the sequence after the
 /// state that the gate read; when refused, everything is proven and gated again.
+///
+/// `ground` says why something expired: it stands in the ledger beside the intent.
+#[expect(clippy::too_many_arguments, reason = "a step's facts; a struct would only rename them")]
 pub fn destroy(
     chain: &mut Chain,
     stores: &Stores<'_>,
@@ -47,6 +50,7 @@ pub fn destroy(
     kind: ProofKind,
     candidates: &[Subject],
     now: Timestamp,
+    ground: impl Fn(&Subject) -> Option<Ground>,
     mut prove: impl FnMut(&Subject, &State) -> Result<Proof, Blocked>,
 ) -> Result<Outcome> {
     let mut outcome = Outcome::default();
@@ -68,10 +72,13 @@ pub fn destroy(
                 break (String::new(), permits);
             }
             let subjects: Vec<&Subject> = permits.iter().map(Permit::subject).collect();
-            let bytes = subjects.iter().map(|subject| size_of(subject)).sum();
+            let grounds: Vec<Ground> = subjects.iter().filter_map(|subject| ground(subject)).collect();
+            let raw = subjects.iter().map(|subject| size_of(subject)).sum::<u64>();
+            let bytes = if grounds.is_empty() { raw } else { grounds.iter().map(|ground| ground.bytes).sum() };
+            let grounds = if grounds.is_empty() { None } else { Some(chain.attach(&grounds)?) };
             let reference = chain.attach(&subjects)?;
             let step = format!("{}-{}-{}", chain.run(), chain.state().next_seq(), number);
-            let body = Body::DestroyIntended { step: step.clone(), proof: kind, subjects: reference, bytes, grounds: None };
+            let body = Body::DestroyIntended { step: step.clone(), proof: kind, subjects: reference, bytes, grounds };
             if chain.append(now, body)? == Append::Done {
                 outcome.kept.extend(kept);
                 break (step, permits);
@@ -161,6 +168,11 @@ fn erase(
     Ok(outcome)
 }
 
+/// For what is destroyed for other reasons than that it expired.
+pub fn ungrounded(_: &Subject) -> Option<Ground> {
+    None
+}
+
 fn size_of(subject: &Subject) -> u64 {
     match subject {
         Subject::Raw { size, .. } => *size,
@@ -174,9 +186,9 @@ pub fn unfinished(outcome: &Outcome) -> Option<Error> {
     Some(
         Error::new(
             Kind::Store,
-            format!("clearing {} objects", outcome.failed.len()),
+            format!("destroying {} objects", outcome.failed.len()),
             format!("the first of them: {first}"),
         )
-        .with_hint("nothing is lost: their records are archived; the next run settles it"),
+        .with_hint("nothing is lost that was to be kept; the next run settles it"),
     )
 }

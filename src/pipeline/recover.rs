@@ -4,18 +4,21 @@
 //! destruction is gated again. While a run that never ended may still be alive somewhere, paused, each run also looks
 //! for what it wrote since.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::Timestamp;
 
-use super::clear::{Measurer, id_of, prove};
+use super::clear::{id_of, prove};
 use super::commit::commit_prepared;
-use super::destroy::{Outcome, Stores, destroy, settle};
-use crate::archive::{Table, quarantine_folder, table_path};
+use super::destroy::{Outcome, Stores, destroy, settle, ungrounded};
+use super::expire::{measure, prove_again};
+use super::measure::Measurer;
+use crate::archive::{Table, checkpoint_path, quarantine_folder, table_path};
 use crate::error::{Error, Kind, Result};
-use crate::gate::{Blocked, NeverCommitted, Proof, carries};
-use crate::ledger::{Armed, Body, Chain, ObjectId, ProofKind, Stage, State, Subject};
+use crate::gate::{Blocked, NeverCommitted, ObsoleteLog, Proof, Superseded, carries};
+use crate::ledger::{Armed, Body, Chain, ProofKind, Stage, State, Subject};
 use crate::names::TableName;
+use crate::plan::Terms;
 
 /// What recovery did.
 #[derive(Debug, Default)]
@@ -32,7 +35,7 @@ pub fn recover(
     chain: &mut Chain,
     stores: &Stores<'_>,
     armed: Armed,
-    keep_raw: impl Fn(&TableName, Timestamp) -> Option<Timestamp>,
+    terms: &Terms<'_>,
     now: Timestamp,
 ) -> Result<Recovered> {
     let mut recovered = Recovered::default();
@@ -60,7 +63,7 @@ pub fn recover(
             recovered.abandoned.push(batch);
         }
     }
-    settle_destructions(chain, stores, armed, &keep_raw, &mut recovered, now)?;
+    settle_destructions(chain, stores, armed, terms, &mut recovered, now)?;
     if chain.state().must_sweep(now) || !recovered.abandoned.is_empty() {
         recovered.swept = sweep(chain, stores, armed, &mut recovered.errors, now)?;
     }
@@ -78,7 +81,7 @@ pub fn sweep(
     let Uploads { found: uploads, live, unreadable } = orphan_uploads(chain.state(), stores)?;
     errors.extend(unreadable);
     let mut all =
-        destroy(chain, stores, armed, ProofKind::NeverCommitted, &uploads, now, |subject, state| match subject {
+        destroy(chain, stores, armed, ProofKind::NeverCommitted, &uploads, now, ungrounded, |subject, state| match subject {
             Subject::Partial { path, batch } => {
                 NeverCommitted::prove_upload(path, batch, state, &live).map(Proof::NeverCommitted)
             }
@@ -87,7 +90,7 @@ pub fn sweep(
     // Destroying the uploads wrote attachments of its own: look at what is named now.
     let attachments = orphan_attachments(chain)?;
     let more =
-        destroy(chain, stores, armed, ProofKind::NeverCommitted, &attachments, now, |subject, state| match subject {
+        destroy(chain, stores, armed, ProofKind::NeverCommitted, &attachments, now, ungrounded, |subject, state| match subject {
             Subject::Attachment { sha256 } => {
                 NeverCommitted::prove_attachment(sha256, state).map(Proof::NeverCommitted)
             }
@@ -103,7 +106,7 @@ fn settle_destructions(
     chain: &mut Chain,
     stores: &Stores<'_>,
     armed: Armed,
-    keep_raw: &impl Fn(&TableName, Timestamp) -> Option<Timestamp>,
+    terms: &Terms<'_>,
     recovered: &mut Recovered,
     now: Timestamp,
 ) -> Result<()> {
@@ -111,8 +114,7 @@ fn settle_destructions(
     for step in steps {
         let Some(open) = chain.state().open_destroys.get(&step).cloned() else { continue };
         let mut measurer = Measurer::default();
-        let ids: Vec<ObjectId> = open.subjects.iter().filter_map(|subject| id_of(subject).ok()).collect();
-        measurer.measure(stores.archive, chain.state(), ids.iter());
+        measure_subjects(&mut measurer, stores, chain.state(), &open.subjects);
         let live = match open.proof {
             ProofKind::NeverCommitted => {
                 let Uploads { live, unreadable, .. } = orphan_uploads(chain.state(), stores)?;
@@ -126,11 +128,22 @@ fn settle_destructions(
             _ => HashSet::new(),
         };
         let outcome: Outcome = settle(chain, stores, armed, &step, now, |subject, state| match subject {
+            Subject::Segment { table, .. } | Subject::Quarantine { table, .. } | Subject::Raw { table, .. }
+                if open.proof == ProofKind::Expired =>
+            {
+                prove_again(subject, state, terms.of(table).as_deref(), &measurer, now)
+            }
+            Subject::Segment { .. } if open.proof == ProofKind::Superseded => {
+                Superseded::prove(subject, state, &measurer.measured).map(Proof::Superseded)
+            }
+            Subject::DeltaLog { .. } => {
+                ObsoleteLog::prove(subject, state, &measurer.measured).map(Proof::ObsoleteLog)
+            }
             Subject::Raw { table, .. } => {
                 let id = id_of(subject)?;
                 let archived_at = state.objects.get(&id).map(|known| known.archived_at);
                 let until = archived_at
-                    .and_then(|at| keep_raw(table, at))
+                    .and_then(|at| terms.of(table)?.rule.keep_raw.after(at))
                     .ok_or_else(|| Blocked::because("no rule says any more when it may be cleared"))?;
                 prove(&id, state, &measurer.measured, until, now)
             }
@@ -146,6 +159,25 @@ fn settle_destructions(
         recovered.errors.extend(outcome.failed);
     }
     Ok(())
+}
+
+/// Measures what proofs about these subjects, of whatever tables, ask for.
+fn measure_subjects(measurer: &mut Measurer, stores: &Stores<'_>, state: &State, subjects: &[Subject]) {
+    let mut tables: BTreeMap<&TableName, Vec<Subject>> = BTreeMap::new();
+    for subject in subjects {
+        if let Some(table) = subject.table() {
+            tables.entry(table).or_default().push(subject.clone());
+        }
+    }
+    for (table, subjects) in tables {
+        measure(measurer, stores, state, table, &subjects);
+        if let Some(known) = state.tables.get(&table.key())
+            && subjects.iter().any(|subject| matches!(subject, Subject::DeltaLog { .. }))
+        {
+            measurer.table(stores.archive, state, known);
+            measurer.file(stores.archive, checkpoint_path(table, known.version).as_ref());
+        }
+    }
 }
 
 /// Uploads that may belong to nothing.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::archive::{Archived, abandon, next_batch, open_ours, prepare_and_commit, spelling, table_schema};
 use super::batch::BatchWriter;
 use super::context::{Context, Request};
+use super::deciding::history;
 use super::destroy::Stores;
 use super::limits::Limits;
 use super::recover::recover;
@@ -17,6 +18,7 @@ use crate::archive::{read_bytes, read_items};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Armed, Body, Chain, ObjectId, Purpose, Quarantined, State};
 use crate::names::TableName;
+use crate::plan::Terms;
 use crate::source::{Line, LineReader};
 
 /// What a retry did for one table.
@@ -52,9 +54,10 @@ pub fn retry(context: &Context, request: &Request) -> Result<Vec<Retried>> {
     chain.append_or_end(now, started)?;
     // A retry that was killed may have been prepared: its records must not be judged twice (I2). Nothing is armed, so
     // that what a killed run meant to destroy waits for the next one.
+    let history = history(&chain, policies, now)?;
     let sources = context.source_stores();
     let stores = Stores { archive: &context.archive, sources: &sources };
-    for error in recover(&mut chain, &stores, Armed::default(), |_, _| None, now)?.errors {
+    for error in recover(&mut chain, &stores, Armed::default(), &Terms::new(&history), now)?.errors {
         tracing::warn!(%error, "an earlier run could not be settled; its table is left alone");
     }
     let by_table = asked_for(chain.state(), request);

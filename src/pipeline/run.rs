@@ -6,21 +6,23 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::archive::{Archived, archive_step};
-use super::clear::{Measurer, clear};
+use super::clear::clear;
 use super::context::{Context, Event, Request};
+use super::deciding::{Deciding, allowance, broken_locks, consents, history};
 use super::destroy::{Stores, unfinished};
+use super::expire::{Expiring, expire};
+use super::measure::Measurer;
 use super::recover::{Recovered, recover};
+use super::trim::trim;
 use super::witness::check_witnesses;
 use crate::archive::Table;
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Armed, Body, Chain, Counts, FORMAT, State};
+use crate::ledger::{Armed, Body, Chain, Counts, FORMAT};
 use crate::names::TableName;
-use crate::plan::{Inputs, Verdict, clearings, decide};
-use crate::policy::{PolicyFile, PolicySet};
+use crate::plan::{Blocker, Consents, DayVerdict, Only, Shut, Terms, Verdict, clearings, decide};
+use crate::policy::{History, PolicyFile, PolicySet};
 use crate::source::{DiscoverOptions, RawObject, Stranger, discover};
 
-/// A batch ends when its raw objects reach so many bytes: it is what a kill can cost.
-const BATCH_BYTES: u64 = 2 << 30;
 /// A checkpoint is written after so many commits.
 const CHECKPOINT_EVERY: u64 = 10;
 
@@ -40,8 +42,13 @@ pub struct RunReport {
     pub recovered: Vec<String>,
     pub abandoned: Vec<String>,
     pub swept: u64,
-    /// Why nothing was destroyed although it was armed.
-    pub disarmed: Vec<String>,
+    pub expiring: Expiring,
+    /// The window is shut: what is due waits for it.
+    pub shut: Option<Shut>,
+    /// Why nothing may be destroyed: the clock or the policies are in doubt.
+    pub doubts: Vec<String>,
+    /// It was asked to stop, and did after a step: what is left waits for the next run.
+    pub stopped: bool,
     /// Each with its kind's exit code.
     #[serde(serialize_with = "as_texts")]
     pub errors: Vec<Error>,
@@ -83,7 +90,8 @@ impl RunReport {
             _ => 0,
         };
         let unreadable = self.tables.values().any(|table| table.unreadable > 0).then_some(3);
-        let decision = (!self.disarmed.is_empty()).then_some(4);
+        let asks = |verdict: &DayVerdict| verdict.blockers.iter().any(|one| matches!(one, Blocker::Approval { .. }));
+        let decision = (!self.doubts.is_empty() || self.expiring.waiting.iter().any(asks)).then_some(4);
         self.errors
             .iter()
             .map(Error::exit_code)
@@ -137,9 +145,20 @@ fn run_once(context: &Context, request: &Request, host_now: Timestamp) -> Result
     let mut chain = Chain::open(context.ledger.clone(), (context.ids)(), Box::new(new_nonce(context)))?;
     check_witnesses(&context.archive, &chain)?;
     let mut report = RunReport { run: chain.run().to_owned(), now: Some(now), ..RunReport::default() };
+    let mut allowance = allowance(context, chain.state().last_at, now, host_now);
+    report.shut = allowance.shut.clone();
+    if let Some(Shut::Doubt { reason }) = &allowance.shut {
+        report.doubts.push(reason.clone());
+    }
     create(context, &mut chain, now)?;
-    let policies = accepted_policies(context, &mut chain, now, &mut report)?;
-    let armed = disarm(context, chain.state().last_at, now, host_now, &mut report);
+    let in_doubt = !report.doubts.is_empty();
+    let policies = accepted_policies(context, &mut chain, now, in_doubt, &mut report)?;
+    let history = known_history(&chain, &policies, now, &mut report);
+    let terms = Terms::new(&history);
+    if let Some(doubt) = report.doubts.first().filter(|_| allowance.armed != Armed::default()).cloned() {
+        allowance.shut = Some(Shut::Doubt { reason: doubt });
+    }
+    let armed = allowance.now();
     chain.append_or_end(
         now,
         Body::RunStarted {
@@ -152,21 +171,55 @@ fn run_once(context: &Context, request: &Request, host_now: Timestamp) -> Result
     tracing::info!(run = chain.run(), %now, raw = armed.raw, expired = armed.expired, "run started");
     let sources = context.source_stores();
     let stores = Stores { archive: &context.archive, sources: &sources };
-    let keep_raw = |table: &TableName, at: Timestamp| policies.rule_for(table)?.keep_raw.after(at);
     let Recovered { rolled_forward, abandoned, swept, errors, .. } =
-        recover(&mut chain, &stores, armed, keep_raw, now)?;
+        recover(&mut chain, &stores, armed, &terms, now)?;
     (report.recovered, report.abandoned, report.swept) = (rolled_forward, abandoned, swept);
     report.errors.extend(errors);
 
     let objects = find(context, now, &mut report);
-    let scope = Scope { objects: &objects, policies: &policies, armed, request };
-    let plan = decide(&scope.inputs(chain.state()));
+    let mut deciding = Deciding {
+        objects: &objects,
+        terms: &terms,
+        allowance,
+        only: Only::from(request),
+        now,
+        policy: policies.digest(),
+        stopped: BTreeMap::new(),
+    };
+    archive_due(context, &mut chain, &deciding, &mut report)?;
+    let mut measurer = Measurer::default();
+    if !context.stopping() {
+        clear_due(context, &mut chain, &stores, &deciding, &mut measurer, &mut report)?;
+    }
+    if !context.stopping() {
+        let mut expiring = expire(context, &mut chain, &stores, &mut deciding, &mut measurer)?;
+        expiring.trimmed = trim(context, &mut chain, &stores, &deciding, &mut expiring.errors)?;
+        report.errors.append(&mut expiring.errors);
+        report.expiring = expiring;
+    }
+    report.errors.append(&mut measurer.failed);
+    report.stopped = context.stopping();
+    checkpoint(context, &mut chain, now, &mut report)?;
+    report.known = chain.state().tables.values().map(|known| known.name.clone()).collect();
+    end(&mut chain, now, &report)?;
+    tracing::info!(run = chain.run(), exit = report.exit_code(), cleared = report.cleared, "run ended");
+    Ok(report)
+}
+
+/// Archives what is due, batch by batch.
+fn archive_due(context: &Context, chain: &mut Chain, deciding: &Deciding<'_>, report: &mut RunReport) -> Result<()> {
+    let consents = consents(chain, context.approvers, deciding.now)?;
+    let plan = decide(&deciding.inputs(chain.state(), &consents));
     report.kept = plan.kept;
     for archiving in &plan.archive {
-        let Some(rule) = policies.rule_for(&archiving.table) else { continue };
+        let Some(term) = deciding.terms.of(&archiving.table) else { continue };
+        if context.stopping() {
+            return Ok(());
+        }
+        let (rule, armed) = (&term.rule, deciding.allowance.now());
         let bytes = archiving.objects.iter().map(|planned| planned.object.size).sum();
         context.progress.see(Event::BatchBegins { table: &archiving.table, objects: archiving.objects.len(), bytes });
-        match archive_step(context, &mut chain, archiving, &rule, armed, now) {
+        match archive_step(context, chain, archiving, rule, armed, deciding.now) {
             Ok(archived) => report.archived(&archiving.table, archived, bytes, rule.origin.pattern.is_some()),
             // A damaged table stops itself, not the others.
             Err(error) if error.kind() == Kind::Damaged || error.kind() == Kind::Decision => {
@@ -175,12 +228,22 @@ fn run_once(context: &Context, request: &Request, host_now: Timestamp) -> Result
             Err(error) => return Err(error),
         }
     }
+    Ok(())
+}
 
-    let (due, kept) = clearings(&scope.inputs(chain.state()));
+/// Clears the raw objects that may go.
+fn clear_due(
+    context: &Context,
+    chain: &mut Chain,
+    stores: &Stores<'_>,
+    deciding: &Deciding<'_>,
+    measurer: &mut Measurer,
+    report: &mut RunReport,
+) -> Result<()> {
+    let consents = Consents::default();
+    let (due, kept) = clearings(&deciding.inputs(chain.state(), &consents));
     report.kept.extend(kept);
-    let mut measurer = Measurer::default();
-    let cleared = clear(&mut chain, &stores, armed, &due, &mut measurer, now)?;
-    report.errors.append(&mut measurer.failed);
+    let cleared = clear(chain, stores, deciding.allowance.now(), &due, measurer, deciding.now)?;
     report.cleared = cleared.destroyed + cleared.missing;
     context.progress.see(Event::Cleared { objects: report.cleared });
     report.errors.extend(unfinished(&cleared));
@@ -190,33 +253,16 @@ fn run_once(context: &Context, request: &Request, host_now: Timestamp) -> Result
     if !report.not_cleared.is_empty() {
         report.errors.push(not_cleared(&report.not_cleared));
     }
-    checkpoint(context, &mut chain, now, &mut report)?;
-    report.known = chain.state().tables.values().map(|known| known.name.clone()).collect();
-    end(&mut chain, now, &report)?;
-    tracing::info!(run = chain.run(), exit = report.exit_code(), cleared = report.cleared, "run ended");
-    Ok(report)
+    Ok(())
 }
 
-/// What stays the same while the state moves on.
-struct Scope<'a> {
-    objects: &'a [RawObject],
-    policies: &'a PolicySet,
-    armed: Armed,
-    request: &'a Request,
-}
-
-impl Scope<'_> {
-    fn inputs<'a>(&'a self, state: &'a State) -> Inputs<'a> {
-        Inputs {
-            objects: self.objects,
-            policies: self.policies,
-            state,
-            armed: self.armed,
-            now: self.request.now,
-            only: &self.request.tables,
-            batch_bytes: BATCH_BYTES,
-        }
-    }
+/// The rules that governed before. If they cannot be told, neither can what they protect: nothing is destroyed.
+fn known_history(chain: &Chain, policies: &PolicySet, now: Timestamp, report: &mut RunReport) -> History {
+    history(chain, policies, now).unwrap_or_else(|error| {
+        report.doubts.push(error.to_string());
+        report.errors.push(error.with_kind(Kind::Decision));
+        History::new(vec![(now, policies.clone())])
+    })
 }
 
 impl RunReport {
@@ -260,49 +306,44 @@ fn accepted_policies(
     context: &Context,
     chain: &mut Chain,
     now: Timestamp,
+    in_doubt: bool,
     report: &mut RunReport,
 ) -> Result<PolicySet> {
+    let accepted = last_accepted(chain)?;
     let invalid = match &context.policies {
         Ok(policies) => {
-            let digest = policies.digest();
-            if chain.state().policy().map(|accepted| &accepted.digest) != Some(&digest) {
-                let files = chain.attach(policies.files())?;
-                chain.append_or_end(now, Body::PolicyAccepted { digest, files })?;
+            let broken = accepted.as_ref().map_or_else(Vec::new, |last| broken_locks(last, policies, chain.state()));
+            if broken.is_empty() {
+                let digest = policies.digest();
+                // A grace counts from the day a policy was accepted: a clock in doubt must not set it.
+                if accepted.is_none_or(|last| last.digest() != digest) && !in_doubt {
+                    let files = chain.attach(policies.files())?;
+                    chain.append_or_end(now, Body::PolicyAccepted { digest, files })?;
+                }
+                return Ok(policies.clone());
             }
-            return Ok(policies.clone());
+            broken.join("; ")
         }
-        Err(invalid) => invalid,
+        Err(invalid) => invalid.to_string(),
     };
-    let failed =
-        |hint: &str| Error::new(Kind::Decision, "reading the policies", invalid.to_string()).with_hint(hint.to_owned());
-    let Some(accepted) = chain.state().policy().cloned() else {
+    let failed = |hint: &str| {
+        Error::new(Kind::Decision, "reading the policies", invalid.clone()).with_hint(hint.to_owned())
+    };
+    let Some(accepted) = accepted else {
         return Err(failed("nothing was done; `holdfast check` shows every mistake"));
     };
-    let files: Vec<PolicyFile> = chain.attachment(&accepted.files)?;
-    let policies = PolicySet::from_files(files).map_err(|_| {
-        Error::new(Kind::Internal, "reading the last accepted policy", "this version does not understand it")
-    })?;
-    report.disarmed.push("the policy folder is invalid: archiving goes on under the last accepted policy".into());
+    report.doubts.push("the policy folder is invalid: archiving goes on under the last accepted policy".into());
     report.errors.push(failed("nothing was destroyed; `holdfast check` shows every mistake"));
-    Ok(policies)
+    Ok(accepted)
 }
 
-/// What may be destroyed in this run: what is armed, unless the clock or the policies are in doubt.
-fn disarm(
-    context: &Context,
-    last_at: Option<Timestamp>,
-    now: Timestamp,
-    host_now: Timestamp,
-    report: &mut RunReport,
-) -> Armed {
-    let any = context.armed.raw || context.armed.expired;
-    if let Some(last) = last_at.filter(|last| now < *last && any) {
-        report.disarmed.push(format!("now ({now}) is before the ledger's last entry ({last})"));
-    }
-    if !context.simulation && any && now > host_now {
-        report.disarmed.push(format!("--as-of ({now}) lies after this host's clock ({host_now})"));
-    }
-    if report.disarmed.is_empty() { context.armed } else { Armed::default() }
+/// The policy that the ledger accepted last.
+fn last_accepted(chain: &Chain) -> Result<Option<PolicySet>> {
+    let Some(accepted) = chain.state().policy().cloned() else { return Ok(None) };
+    let files: Vec<PolicyFile> = chain.attachment(&accepted.files)?;
+    PolicySet::from_files(files).map(Some).map_err(|_| {
+        Error::new(Kind::Internal, "reading the last accepted policy", "this version does not understand it")
+    })
 }
 
 /// All raw objects of all sources; a source that cannot be listed does not stop the others.

@@ -1,28 +1,17 @@
 //! Which raw objects are archived now, in which batches, and which are cleared; every object gets a verdict and a reason.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::Serialize;
 
-use crate::ledger::{Armed, KnownObject, ObjectId, State};
+use super::inputs::Inputs;
+use crate::ledger::{KnownObject, ObjectId};
 use crate::names::TableName;
-use crate::policy::{PolicySet, Rule};
+use crate::policy::Term;
 use crate::source::RawObject;
-
-/// What a plan is made from.
-#[derive(Debug)]
-pub struct Inputs<'a> {
-    pub objects: &'a [RawObject],
-    pub policies: &'a PolicySet,
-    pub state: &'a State,
-    pub armed: Armed,
-    pub now: Timestamp,
-    /// Only these tables; empty: all.
-    pub only: &'a [TableName],
-    /// A batch ends when its raw objects reach this many bytes.
-    pub batch_bytes: u64,
-}
 
 /// The archiving part of a run.
 #[derive(Debug, Default, Serialize)]
@@ -36,6 +25,8 @@ pub struct Plan {
 #[derive(Debug, Serialize)]
 pub struct Archiving {
     pub table: TableName,
+    /// Its rule says `archive = false`: the objects are read, and stay until the last of their records is due.
+    pub stays_raw: bool,
     pub objects: Vec<Planned>,
 }
 
@@ -73,8 +64,8 @@ pub struct Verdict {
 pub enum Reason {
     /// No rule names its table, and there are no defaults.
     NoRule,
-    /// Its rule says `archive = false`.
-    NotArchived,
+    /// Its rule says `archive = false`; it was read, and is destroyed on that day, after the last of its records.
+    StaysRaw { until: Option<Date> },
     /// `archive_after` has not passed.
     Young { until: Option<Timestamp> },
     /// It is archived; `keep_raw` has not passed.
@@ -93,7 +84,10 @@ impl std::fmt::Display for Reason {
             |until: &Option<Timestamp>| until.map_or_else(|| "for ever".to_owned(), |until| format!("until {until}"));
         match self {
             Reason::NoRule => f.write_str("no rule names its table, and there are no [defaults]: kept"),
-            Reason::NotArchived => f.write_str("its rule says archive = false: kept"),
+            Reason::StaysRaw { until: Some(until) } => {
+                write!(f, "stays raw (archive = false) until {until}, when the last of its records is due")
+            }
+            Reason::StaysRaw { until: None } => f.write_str("stays raw (archive = false) for ever"),
             Reason::Young { until } => write!(f, "younger than archive_after: waits {}", day(until)),
             Reason::KeepRaw { until } => write!(f, "archived; keep_raw keeps it {}", day(until)),
             Reason::Unarmed => f.write_str("archived; clearing is not armed ([delete] raw)"),
@@ -118,8 +112,8 @@ pub fn decide(inputs: &Inputs<'_>) -> Plan {
     let mut plan = Plan::default();
     let mut due: BTreeMap<TableName, Vec<Planned>> = BTreeMap::new();
     for object in inputs.objects {
-        if current(object, inputs.state).is_some() {
-            // Archived as it stands: `clearings` has the verdict.
+        if current(object, inputs).is_some() {
+            // Read as it stands: `clearings` has the verdict.
             continue;
         }
         match judge_object(object, inputs) {
@@ -128,6 +122,7 @@ pub fn decide(inputs: &Inputs<'_>) -> Plan {
         }
     }
     for (table, mut objects) in due {
+        let stays_raw = inputs.terms.of(&table).is_some_and(|term| !term.rule.archive);
         let table = inputs.state.spelling(&table).cloned().unwrap_or(table);
         // What was moved aside continues under another name: before that name is read anew.
         objects.sort_by_key(|planned| {
@@ -140,7 +135,7 @@ pub fn decide(inputs: &Inputs<'_>) -> Plan {
             )
         });
         for chunk in batches(objects, inputs.batch_bytes) {
-            plan.archive.push(Archiving { table: table.clone(), objects: chunk });
+            plan.archive.push(Archiving { table: table.clone(), stays_raw, objects: chunk });
         }
     }
     plan
@@ -150,14 +145,18 @@ pub fn decide(inputs: &Inputs<'_>) -> Plan {
 pub fn clearings(inputs: &Inputs<'_>) -> (Vec<Clearing>, Vec<Verdict>) {
     let (mut due, mut kept) = (Vec::new(), Vec::new());
     for object in inputs.objects {
-        if !asked_for(object, inputs) {
+        let Some(known) = current(object, inputs) else { continue };
+        let Some(term) = term_of(object, inputs) else { continue };
+        if !inputs.asked_for(&object.table) {
             continue;
         }
-        let Some(known) = current(object, inputs.state) else { continue };
-        let Some(rule) = rule_of(object, inputs) else { continue };
-        let until = rule.keep_raw.after(known.archived_at);
+        if let Some(last_day) = known.outcome.last_day {
+            kept.push(verdict(object, Reason::StaysRaw { until: term.destroy_at(last_day) }));
+            continue;
+        }
+        let until = term.rule.keep_raw.after(known.archived_at);
         let reason = match until {
-            Some(until) if until <= inputs.now && inputs.armed.raw => {
+            Some(until) if until <= inputs.now && inputs.allowance.now().raw => {
                 due.push(Clearing {
                     id: known.outcome.id(),
                     table: known.outcome.table.clone(),
@@ -178,22 +177,16 @@ fn verdict(object: &RawObject, reason: Reason) -> Verdict {
     Verdict { source: object.source.clone(), path: object.path.clone(), table: object.table.clone(), reason }
 }
 
-fn asked_for(object: &RawObject, inputs: &Inputs<'_>) -> bool {
-    inputs.only.is_empty() || inputs.only.contains(&object.table)
-}
-
-fn rule_of(object: &RawObject, inputs: &Inputs<'_>) -> Option<Rule> {
-    inputs.policies.rule_for(&object.table)
+fn term_of(object: &RawObject, inputs: &Inputs<'_>) -> Option<Rc<Term>> {
+    inputs.terms.of(&object.table)
 }
 
 fn judge_object(object: &RawObject, inputs: &Inputs<'_>) -> Result<Planned, Reason> {
-    if !asked_for(object, inputs) {
+    if !inputs.asked_for(&object.table) {
         return Err(Reason::OtherTable);
     }
-    let rule = rule_of(object, inputs).ok_or(Reason::NoRule)?;
-    if !rule.archive {
-        return Err(Reason::NotArchived);
-    }
+    let term = term_of(object, inputs).ok_or(Reason::NoRule)?;
+    let rule = &term.rule;
     let age_from = object.period.map_or(object.modified, |period| period.end);
     let until = rule.archive_after.after(age_from);
     if until.is_none_or(|until| until > inputs.now) {
@@ -201,7 +194,8 @@ fn judge_object(object: &RawObject, inputs: &Inputs<'_>) -> Result<Planned, Reas
     }
     let path = object.aside_of.as_ref().unwrap_or(&object.path);
     let id = ObjectId { source: object.source.clone(), path: path.clone() };
-    let known = inputs.state.objects.get(&id).filter(|known| continues(object, known)).map(|known| Known {
+    let goes_on = |known: &&KnownObject| continues(object, known) && !read_otherwise(known, &term);
+    let known = inputs.state.objects.get(&id).filter(goes_on).map(|known| Known {
         continues: id,
         resume: known.outcome.resume,
         size: known.outcome.size,
@@ -219,10 +213,19 @@ fn continues(object: &RawObject, known: &KnownObject) -> bool {
         && known.outcome.unreadable.is_none()
 }
 
+/// True if it was read to stay raw, and its rule archives it now: then it is read anew.
+fn read_otherwise(known: &KnownObject, term: &Term) -> bool {
+    known.outcome.last_day.is_some() && term.rule.archive
+}
+
 /// What the ledger knows of the object exactly as it was listed now.
-fn current<'a>(object: &RawObject, state: &'a State) -> Option<&'a KnownObject> {
+fn current<'a>(object: &RawObject, inputs: &Inputs<'a>) -> Option<&'a KnownObject> {
     let id = ObjectId { source: object.source.clone(), path: object.path.clone() };
-    state.objects.get(&id).filter(|known| {
+    let term = inputs.terms.of(&object.table);
+    inputs.state.objects.get(&id).filter(|known| {
+        if term.as_deref().is_some_and(|term| read_otherwise(known, term)) {
+            return false;
+        }
         let outcome = &known.outcome;
         let same = match (&outcome.etag, &object.etag) {
             (Some(read), Some(listed)) => read == listed,

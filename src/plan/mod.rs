@@ -1,7 +1,18 @@
 //! Deciding, without a store and without a clock (I5): what is due, and why everything else is kept.
+//!
+//! `inputs` is what deciding is made from; `decide` judges raw objects, `judge` records, `expiry` all that is kept,
+//! `consent` is the circuit breaker, `arrival` says which records come too late.
 
+mod arrival;
+mod consent;
 mod decide;
+mod expiry;
+mod inputs;
 mod judge;
 
-pub use decide::{Archiving, Clearing, Inputs, Known, Plan, Planned, Reason, Verdict, clearings, decide};
+pub use arrival::expired_before;
+pub use consent::{Answer, Due, consent};
+pub use decide::{Archiving, Clearing, Known, Plan, Planned, Reason, Verdict, clearings, decide};
+pub use expiry::{DayVerdict, Expiry, Fate, Item, expiry};
+pub use inputs::{Allowance, Because, Blocker, Consent, Consents, Inputs, Only, Shut, Terms};
 pub use judge::{Judge, Judged};

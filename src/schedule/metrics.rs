@@ -3,7 +3,7 @@
 //! What a change does not touch survives from the file as it was, so that a run of some tables keeps the times of the
 //! others. The file is replaced whole: a reader never sees half of one. Two processes take turns by a lock beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::{self, File};
 use std::path::Path;
@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use crate::error::{Error, Kind, Result};
 use crate::names::TableName;
 use crate::pipeline::{Request, RunReport};
+use crate::plan::{Blocker, DayVerdict};
 use crate::policy::PolicySet;
 
 /// What the file says.
@@ -99,10 +100,10 @@ impl fmt::Display for Metrics {
     }
 }
 
-/// The tables in which a run did all that was due: it looked at them, and nothing went wrong there. An error that names
-/// no table may have to do with any.
+/// The tables in which a run did all that was due: it looked at them, nothing went wrong there, and nothing waits for a
+/// person. An error that names no table may have to do with any. What waits for the deletion window is not due yet.
 pub fn succeeded(report: &RunReport, request: &Request, policies: &PolicySet) -> Vec<TableName> {
-    if !report.disarmed.is_empty() || report.errors.iter().any(|error| error.table().is_none()) {
+    if report.stopped || !report.doubts.is_empty() || report.errors.iter().any(|error| error.table().is_none()) {
         return Vec::new();
     }
     let in_scope = |table: &TableName| {
@@ -110,6 +111,9 @@ pub fn succeeded(report: &RunReport, request: &Request, policies: &PolicySet) ->
         let schedule = || policies.rule_for(table).and_then(|rule| rule.schedule);
         named && request.schedules.as_ref().is_none_or(|schedules| schedules.contains(&schedule()))
     };
+    let asks = |verdict: &&DayVerdict| verdict.blockers.iter().any(|one| matches!(one, Blocker::Approval { .. }));
+    let undecided: BTreeSet<&TableName> =
+        report.expiring.waiting.iter().filter(asks).map(|verdict| &verdict.item.table).collect();
     let went_wrong = |table: &TableName| {
         let name = table.to_string();
         report.tables.get(&name).is_some_and(|archived| archived.unreadable > 0)
@@ -120,7 +124,7 @@ pub fn succeeded(report: &RunReport, request: &Request, policies: &PolicySet) ->
         report.known.iter().chain(report.kept.iter().map(|verdict| &verdict.table)).cloned().chain(archived).collect();
     tables.sort();
     tables.dedup();
-    tables.retain(|table| in_scope(table) && !went_wrong(table));
+    tables.retain(|table| in_scope(table) && !went_wrong(table) && !undecided.contains(table));
     tables
 }
 
@@ -243,7 +247,7 @@ mod tests {
             source: "s".into(),
             path: "p".into(),
             table: table("Young"),
-            reason: Reason::NotArchived,
+            reason: Reason::NoRule,
         });
         report
     }
@@ -274,7 +278,8 @@ mod tests {
         let mut any = report();
         any.errors.push(error());
         assert!(names(&any, &all).is_empty(), "an error that names no table may have to do with any");
-        let disarmed = RunReport { disarmed: vec!["the clock".into()], ..report() };
-        assert!(names(&disarmed, &all).is_empty());
+        let doubtful = RunReport { doubts: vec!["the clock".into()], ..report() };
+        assert!(names(&doubtful, &all).is_empty());
+        assert!(names(&RunReport { stopped: true, ..report() }, &all).is_empty());
     }
 }

@@ -1,9 +1,11 @@
 //! I5: deciding is pure. The same objects, policies, state and `now` give the same plan; every object has a reason.
 
-use holdfast::ledger::{Armed, State};
+use std::collections::BTreeMap;
+
+use holdfast::ledger::State;
 use holdfast::names::TableName;
-use holdfast::plan::{Inputs, Plan, decide};
-use holdfast::policy::{PolicyFile, PolicySet};
+use holdfast::plan::{Allowance, Consents, Inputs, Only, Plan, Terms, decide};
+use holdfast::policy::{History, PolicyFile, PolicySet};
 use holdfast::source::{Period, RawObject};
 use jiff::{SignedDuration, Timestamp};
 
@@ -39,17 +41,27 @@ fn object(table: &str, hour: &str, size: u64) -> RawObject {
 
 fn plan(objects: &[RawObject], only: &[TableName], batch_bytes: u64) -> Plan {
     let file = PolicyFile { name: "all.toml".into(), text: POLICY.into() };
-    let policies = PolicySet::from_files(vec![file]).unwrap();
     let now = at("2024-03-10T00:00:00Z");
-    let armed = Armed::default();
-    decide(&Inputs { objects, policies: &policies, state: &State::default(), armed, now, only, batch_bytes })
+    let history = History::new(vec![(now, PolicySet::from_files(vec![file]).unwrap())]);
+    decide(&Inputs {
+        objects,
+        terms: &Terms::new(&history),
+        state: &State::default(),
+        allowance: &Allowance::default(),
+        consents: &Consents::default(),
+        stopped: &BTreeMap::new(),
+        now,
+        only: &Only { tables: only.to_vec(), schedules: None },
+        batch_bytes,
+    })
 }
 
 /// Batches and reasons, a line each.
 fn told(plan: &Plan) -> Vec<String> {
     let batches = plan.archive.iter().map(|batch| {
         let paths: Vec<&str> = batch.objects.iter().map(|planned| planned.object.path.as_str()).collect();
-        format!("archive {}: {}", batch.table, paths.join(" "))
+        let act = if batch.stays_raw { "read" } else { "archive" };
+        format!("{act} {}: {}", batch.table, paths.join(" "))
     });
     let kept = plan.kept.iter().map(|verdict| format!("keep {}: {}", verdict.path, verdict.reason));
     batches.chain(kept).collect()
@@ -68,9 +80,9 @@ fn every_object_has_a_verdict_and_a_reason() {
     assert_eq!(
         told(&plan(&objects, &[], 1_000)),
         [
+            "read main/Live: Live/2024-03-01T00:00:00Z.json",
             "archive main/SecurityEvent: SecurityEvent/2024-03-07T22:00:00Z.json SecurityEvent/2024-03-07T23:00:00Z.json",
             "keep SecurityEvent/2024-03-08T00:00:00Z.json: younger than archive_after: waits until 2024-03-10T01:00:00Z",
-            "keep Live/2024-03-01T00:00:00Z.json: its rule says archive = false: kept",
             "keep Unknown/2024-03-01T00:00:00Z.json: no rule names its table, and there are no [defaults]: kept",
         ]
     );

@@ -1,0 +1,195 @@
+//! Proofs about what was archived and must go: its date came, a merge wrote it anew, or a checkpoint made it needless.
+
+use jiff::Timestamp;
+
+use super::Blocked;
+use super::proof::{Measured, all_stand, known, seq, stands};
+use crate::ledger::{KnownTable, ObjectId, Retired, State, Subject, Why, log_version};
+use crate::names::TableName;
+use crate::policy::{Term, day_of};
+
+/// A retired segment, a quarantine file or a raw-only object whose destroy date has come.
+#[derive(Debug)]
+pub struct Expired {
+    subject: Subject,
+    at_seq: u64,
+}
+
+/// A segment whose rows a merge wrote anew.
+#[derive(Debug)]
+pub struct Superseded {
+    subject: Subject,
+    at_seq: u64,
+}
+
+/// A Delta log file that a checkpoint made needless.
+#[derive(Debug)]
+pub struct ObsoleteLog {
+    subject: Subject,
+    at_seq: u64,
+}
+
+impl Expired {
+    /// Proves that the subject's destroy date has come under its rule, with all that earlier rules still protect, and
+    /// that it is what the ledger says it is: out of its table, and with the bytes that were written, or gone.
+    pub fn prove(
+        subject: &Subject,
+        state: &State,
+        term: &Term,
+        measured: &Measured,
+        now: Timestamp,
+    ) -> Result<Self, Blocked> {
+        let date = match subject {
+            Subject::Segment { table, path, sha256, .. } => {
+                let (known, retired, path) = retired(table, path, state)?;
+                out_of_table(known, path, measured)?;
+                unchanged(measured.segments.get(&(table.key(), path.to_owned())), sha256)?;
+                if retired.segment.sha256 != *sha256 {
+                    return Err(Blocked::because("the ledger knows it with other bytes"));
+                }
+                let expires = term.expires(retired.segment.day);
+                if expires.is_none_or(|expires| expires > day_of(now)) {
+                    return Err(Blocked::because(format!("its rule keeps it until {}", shown(expires))));
+                }
+                let consented = match &retired.why {
+                    Why::Expired(ground) if ground.approved => Some(term.rule.purge_delay.end(day_of(retired.at))),
+                    Why::Expired(_) | Why::Foreign => None,
+                    Why::Superseded { .. } | Why::Erased { .. } => {
+                        return Err(Blocked::because("it did not leave its table because it expired"));
+                    }
+                };
+                let date = term.destroy_at(retired.segment.day);
+                match consented {
+                    Some(after) => date.zip(after).map(|(date, after)| date.max(after)),
+                    None => date,
+                }
+            }
+            Subject::Quarantine { path, .. } => {
+                let one = state.quarantine.iter().find(|one| one.file.data == *path || one.file.index == *path);
+                let one = one.ok_or_else(|| Blocked::because("the ledger does not know it"))?;
+                let sha256 = if one.file.data == *path { &one.file.data_sha256 } else { &one.file.index_sha256 };
+                unchanged(measured.files.get(path), sha256)?;
+                term.quarantine_ends(day_of(one.at))
+            }
+            Subject::Raw { source, path, .. } => {
+                let object = known(&ObjectId { source: source.clone(), path: path.clone() }, state)?;
+                let last_day = object.outcome.last_day.filter(|_| !term.rule.archive);
+                let last_day = last_day.ok_or_else(|| Blocked::because("it is not one that stays raw"))?;
+                all_stand(object, state, measured)?;
+                term.destroy_at(last_day)
+            }
+            _ => return Err(Blocked::because("it has no date of its own")),
+        };
+        match date.filter(|date| *date <= day_of(now)) {
+            Some(_) => Ok(Expired { subject: subject.clone(), at_seq: seq(state)? }),
+            None => Err(Blocked::because(format!("its destroy date is {}", shown(date)))),
+        }
+    }
+
+    pub(super) fn at_seq(&self) -> u64 {
+        self.at_seq
+    }
+
+    pub(super) fn is_about(&self, subject: &Subject) -> bool {
+        self.subject == *subject
+    }
+}
+
+impl Superseded {
+    /// Proves that the segment left its table for a batch that wrote its rows anew and stands.
+    pub fn prove(subject: &Subject, state: &State, measured: &Measured) -> Result<Self, Blocked> {
+        let Subject::Segment { table, path, sha256, .. } = subject else {
+            return Err(Blocked::because("it is no segment"));
+        };
+        let (known, retired, path) = retired(table, path, state)?;
+        out_of_table(known, path, measured)?;
+        unchanged(measured.segments.get(&(table.key(), path.to_owned())), sha256)?;
+        let Why::Superseded { by } = &retired.why else {
+            return Err(Blocked::because("no merge wrote its rows anew"));
+        };
+        stands(by, state, measured)?;
+        Ok(Superseded { subject: subject.clone(), at_seq: seq(state)? })
+    }
+
+    pub(super) fn at_seq(&self) -> u64 {
+        self.at_seq
+    }
+
+    pub(super) fn is_about(&self, subject: &Subject) -> bool {
+        self.subject == *subject
+    }
+}
+
+impl ObsoleteLog {
+    /// Proves that a checkpoint, which is as it was written, says all that this log file says, and that the table shows
+    /// just the segments that the ledger knows. The commit of the checkpoint's own version may go only when the table's
+    /// destroyed segments are still named (`untrimmed`).
+    pub fn prove(subject: &Subject, state: &State, measured: &Measured) -> Result<Self, Blocked> {
+        let Subject::DeltaLog { table, path } = subject else {
+            return Err(Blocked::because("it is no log file"));
+        };
+        let known = state.tables.get(&table.key()).ok_or_else(|| Blocked::because("the ledger does not know the table"))?;
+        let version = log_version(path).ok_or_else(|| Blocked::because("it is no commit and no checkpoint"))?;
+        let newest = state.checkpoints.iter().filter(|one| one.table == *table).max_by_key(|one| one.version);
+        let newest = newest.ok_or_else(|| Blocked::because("no checkpoint is known"))?;
+        let checkpoint = format!("{:020}.checkpoint.parquet", newest.version);
+        let written = measured.files.iter().any(|(path, sha256)| {
+            path.ends_with(&checkpoint) && known.relative(path).is_some() && *sha256 == newest.sha256
+        });
+        if !written {
+            return Err(Blocked::because("the checkpoint is not what was written"));
+        }
+        let covered = version < newest.version
+            || (version == newest.version && path.ends_with(".json") && known.untrimmed && version == known.version);
+        if !covered {
+            return Err(Blocked::because(format!("the newest checkpoint is of version {}", newest.version)));
+        }
+        let live = measured.live.get(&table.key());
+        if !live.is_some_and(|live| live.len() == known.segments.len() && known.segments.keys().all(|path| live.contains(path))) {
+            return Err(Blocked::because("the table does not show just what the ledger knows"));
+        }
+        Ok(ObsoleteLog { subject: subject.clone(), at_seq: seq(state)? })
+    }
+
+    pub(super) fn at_seq(&self) -> u64 {
+        self.at_seq
+    }
+
+    pub(super) fn is_about(&self, subject: &Subject) -> bool {
+        self.subject == *subject
+    }
+}
+
+fn retired<'a>(
+    table: &TableName,
+    path: &'a str,
+    state: &'a State,
+) -> Result<(&'a KnownTable, &'a Retired, &'a str), Blocked> {
+    let known = state.tables.get(&table.key()).ok_or_else(|| Blocked::because("the ledger does not know its table"))?;
+    let path = known.relative(path).ok_or_else(|| Blocked::because("it does not lie in its table"))?;
+    if known.segments.contains_key(path) {
+        return Err(Blocked::because("it is in its table"));
+    }
+    let retired = known.retired.get(path).ok_or_else(|| Blocked::because("the ledger does not know it as retired"))?;
+    Ok((known, retired, path))
+}
+
+fn out_of_table(table: &KnownTable, path: &str, measured: &Measured) -> Result<(), Blocked> {
+    match measured.live.get(&table.name.key()) {
+        Some(live) if !live.contains(path) => Ok(()),
+        Some(_) => Err(Blocked::because("its table still shows it")),
+        None => Err(Blocked::because("its table could not be read")),
+    }
+}
+
+/// What is not there was not measured: then there is nothing to protect.
+fn unchanged(found: Option<&String>, written: &String) -> Result<(), Blocked> {
+    match found {
+        Some(found) if found != written => Err(Blocked::because("its bytes are not those that were written")),
+        _ => Ok(()),
+    }
+}
+
+fn shown(date: Option<jiff::civil::Date>) -> String {
+    date.map_or_else(|| "never".to_owned(), |date| date.to_string())
+}

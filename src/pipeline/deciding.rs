@@ -1,0 +1,159 @@
+//! What deciding is made from, gathered: the policy with its history, what is armed and open, who consented.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::context::{Context, Request};
+use crate::error::{Error, Kind, Result};
+use crate::ledger::{Chain, State, unseal};
+use crate::plan::{Allowance, Consent, Consents, Inputs, Only, Shut, Terms};
+use crate::policy::{Change, History, PolicyFile, PolicySet, Rule, change};
+use crate::source::RawObject;
+
+/// A batch ends when its raw objects reach so many bytes: it is what a kill can cost.
+const BATCH_BYTES: u64 = 2 << 30;
+/// A store's clock may be so far from the host's.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(5);
+
+/// What stays the same while the state moves on.
+#[derive(Debug)]
+pub struct Deciding<'a> {
+    pub objects: &'a [RawObject],
+    pub terms: &'a Terms<'a>,
+    pub allowance: Allowance,
+    pub only: Only,
+    pub now: Timestamp,
+    /// Digest of the policy that governs.
+    pub policy: String,
+    /// Tables in which nothing may be done, by key, with the reason.
+    pub stopped: BTreeMap<String, String>,
+}
+
+impl Deciding<'_> {
+    /// The inputs of a decision about `state`.
+    pub fn inputs<'b>(&'b self, state: &'b State, consents: &'b Consents) -> Inputs<'b> {
+        Inputs {
+            objects: self.objects,
+            terms: self.terms,
+            state,
+            allowance: &self.allowance,
+            consents,
+            stopped: &self.stopped,
+            now: self.now,
+            only: &self.only,
+            batch_bytes: BATCH_BYTES,
+        }
+    }
+}
+
+impl From<&Request> for Only {
+    fn from(request: &Request) -> Self {
+        Only { tables: request.tables.clone(), schedules: request.schedules.clone() }
+    }
+}
+
+/// The approvals that are valid at `now`. One whose name was destroyed counts for nobody.
+pub fn consents(chain: &Chain, needed: u8, now: Timestamp) -> Result<Consents> {
+    let mut given = Vec::new();
+    for approval in chain.state().approvals.iter().filter(|approval| approval.at <= now && now < approval.until) {
+        let Some(by) = unseal(chain.store(), &approval.by)? else { continue };
+        given.push(Consent { at: approval.at, by, items: approval.items.iter().cloned().collect() });
+    }
+    Ok(Consents { given, needed })
+}
+
+/// Every policy the ledger accepted, and, where it differs, the one that governs `now`.
+pub fn history(chain: &Chain, current: &PolicySet, now: Timestamp) -> Result<History> {
+    let mut accepted = Vec::new();
+    for policy in &chain.state().policies {
+        let files: Vec<PolicyFile> = chain.attachment(&policy.files)?;
+        let set = PolicySet::from_files(files).map_err(|_| {
+            Error::new(
+                Kind::Policy,
+                format!("reading the policy accepted in ledger entry {}", policy.seq),
+                "this version does not understand it",
+            )
+            .with_hint("what it protects cannot be told, so nothing is destroyed; use the Holdfast that accepted it")
+        })?;
+        accepted.push((policy.at, set));
+    }
+    if chain.state().policy().is_none_or(|last| last.digest != current.digest()) {
+        accepted.push((now, current.clone()));
+    }
+    Ok(History::new(accepted))
+}
+
+/// What may be destroyed at `now`: what is armed, unless the clock is in doubt or the window is shut.
+pub fn allowance(context: &Context, last_at: Option<Timestamp>, now: Timestamp, host_now: Timestamp) -> Allowance {
+    let armed = context.armed;
+    let mut shut = None;
+    if armed.raw || armed.expired {
+        let doubt = clock_doubt(context, last_at, now, host_now);
+        shut = doubt.map(|reason| Shut::Doubt { reason });
+        if shut.is_none() {
+            let opens = context.window.as_ref().and_then(|window| window(now));
+            shut = opens.map(|opens| Shut::Window { opens: Some(opens) });
+        }
+    }
+    Allowance { armed, shut }
+}
+
+/// Why the clock cannot be trusted with a deletion (DESIGN §7).
+fn clock_doubt(
+    context: &Context,
+    last_at: Option<Timestamp>,
+    now: Timestamp,
+    host_now: Timestamp,
+) -> Option<String> {
+    if let Some(last) = last_at.filter(|last| now < *last) {
+        return Some(format!("now ({now}) is before the ledger's last entry ({last}): a clock went back, or once ran ahead"));
+    }
+    if context.simulation {
+        return None;
+    }
+    if now > host_now {
+        return Some(format!("--as-of ({now}) lies after this host's clock ({host_now})"));
+    }
+    match (context.store_clock)() {
+        Ok(Some(apart)) if apart.abs() > CLOCKS_APART => Some(format!(
+            "the store's clock is {} s {} this host's: one of the two is wrong",
+            apart.abs().as_secs(),
+            if apart.is_negative() { "behind" } else { "ahead of" }
+        )),
+        Ok(_) => None,
+        Err(error) => Some(format!("the store's clock could not be read: {error}")),
+    }
+}
+
+/// What a policy would take away from tables whose rule was `locked` when the ledger accepted it.
+pub fn broken_locks(accepted: &PolicySet, new: &PolicySet, state: &State) -> Vec<String> {
+    let mut broken = Vec::new();
+    let mut judge = |what: &str, old: &Rule, new: Option<&Rule>| {
+        let reason = match new {
+            None => "it is gone".to_owned(),
+            Some(rule) if change(Some(old), Some(rule)) == Change::Shorter => format!("it would keep shorter ({})", rule.origin),
+            Some(rule) if !rule.locked => format!("it would be unlocked ({})", rule.origin),
+            Some(_) => return,
+        };
+        broken.push(format!("{what} was accepted as locked ({}): {reason}", old.origin));
+    };
+    let known = state.tables.values().map(|known| &known.name);
+    let mut tables: Vec<_> = known.chain(state.objects.values().map(|known| &known.outcome.table)).collect();
+    tables.sort();
+    tables.dedup();
+    for table in tables {
+        if let Some(old) = accepted.rule_for(table).filter(|rule| rule.locked) {
+            judge(&format!("the rule of {table}"), &old, new.rule_for(table).as_ref());
+        }
+    }
+    // The rule itself must stay, whatever tables there are: the next one may come tomorrow.
+    for (pattern, old) in accepted.rules().filter(|(_, rule)| rule.locked) {
+        let kept = new.rules().find(|(other, _)| other.means_the_same(pattern)).map(|(_, rule)| rule);
+        judge(&format!("the rule `{pattern}`"), old, kept);
+    }
+    if let Some(old) = accepted.defaults().filter(|rule| rule.locked) {
+        judge("[defaults]", old, new.defaults());
+    }
+    broken
+}

@@ -1,0 +1,102 @@
+//! Trimming Delta logs: after a destruction, the files that name destroyed segments go in the same run (DESIGN §7, I4).
+//!
+//! A checkpoint of the newest version says all that still holds; what it made needless passes the gate as `ObsoleteLog`.
+
+use std::collections::HashSet;
+
+use super::context::Context;
+use super::deciding::Deciding;
+use super::destroy::{Stores, destroy, ungrounded, unfinished};
+use super::measure::{Measurer, ours};
+use crate::archive::{checkpoint_path, commit_path, table_path};
+use crate::error::{Error, Kind, Result};
+use crate::gate::{ObsoleteLog, Proof};
+use crate::ledger::{Body, Chain, KnownTable, ProofKind, Subject, log_version};
+
+/// Trims the log of each table that may still name what was destroyed. Gives how many files went.
+pub fn trim(
+    context: &Context,
+    chain: &mut Chain,
+    stores: &Stores<'_>,
+    deciding: &Deciding<'_>,
+    errors: &mut Vec<Error>,
+) -> Result<u64> {
+    let mut trimmed = 0;
+    let due: Vec<KnownTable> = chain.state().tables.values().filter(|known| known.untrimmed).cloned().collect();
+    for known in due {
+        if !deciding.allowance.now().expired || deciding.stopped.contains_key(&known.name.key()) || context.stopping() {
+            continue;
+        }
+        match trim_table(context, chain, stores, deciding, &known) {
+            Ok((count, failed)) => {
+                trimmed += count;
+                errors.extend(failed);
+            }
+            // A damaged table stops itself, not the others (I12).
+            Err(error) if matches!(error.kind(), Kind::Damaged | Kind::Decision) => errors.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(trimmed)
+}
+
+fn trim_table(
+    context: &Context,
+    chain: &mut Chain,
+    stores: &Stores<'_>,
+    deciding: &Deciding<'_>,
+    known: &KnownTable,
+) -> Result<(u64, Option<Error>)> {
+    let table = &known.name;
+    let open = ours(&context.archive, chain.state(), known)?;
+    let there = chain.state().checkpoints.iter().any(|one| one.table == *table && one.version == known.version);
+    if !there
+        && let Some((version, sha256)) = open.checkpoint()?
+    {
+        chain.append_or_end(deciding.now, Body::CheckpointWritten { table: table.clone(), version, sha256 })?;
+    }
+    let mut measurer = Measurer::default();
+    measurer.table(stores.archive, chain.state(), known);
+    measurer.file(stores.archive, checkpoint_path(table, known.version).as_ref());
+    let names_gone = names_gone(context, known)?;
+    let subjects: Vec<Subject> = context
+        .archive
+        .list_folder(Some(&table_path(table).join("_delta_log")))?
+        .iter()
+        .filter(|meta| {
+            let path = meta.location.as_ref();
+            match log_version(path) {
+                Some(version) => version < known.version || (names_gone && path.ends_with(".json") && version == known.version),
+                None => false,
+            }
+        })
+        .map(|meta| Subject::DeltaLog { table: table.clone(), path: meta.location.to_string() })
+        .collect();
+    let outcome = destroy(
+        chain,
+        stores,
+        deciding.allowance.now(),
+        ProofKind::ObsoleteLog,
+        &subjects,
+        deciding.now,
+        ungrounded,
+        |subject, state| ObsoleteLog::prove(subject, state, &measurer.measured).map(Proof::ObsoleteLog),
+    )?;
+    let kept = outcome.kept.first().map(|kept| {
+        Error::new(Kind::Damaged, format!("destroying {}", kept.subject.describe()), kept.reason.clone())
+            .with_hint("it may still name destroyed segments; run `holdfast verify`")
+    });
+    Ok((outcome.destroyed, unfinished(&outcome).or(kept)))
+}
+
+/// True if the newest commit itself names a segment that is gone: then it must go, too.
+fn names_gone(context: &Context, known: &KnownTable) -> Result<bool> {
+    let Some(bytes) = context.archive.get(&commit_path(&known.name, known.version))? else { return Ok(false) };
+    let kept: HashSet<&str> = known.segments.keys().chain(known.retired.keys()).map(String::as_str).collect();
+    let named = bytes.split(|&byte| byte == b'\n').filter_map(|line| {
+        let action: serde_json::Value = serde_json::from_slice(line).ok()?;
+        let of = |kind: &str| action[kind]["path"].as_str().map(str::to_owned);
+        of("add").or_else(|| of("remove"))
+    });
+    Ok(named.into_iter().any(|path| !kept.contains(path.as_str())))
+}
