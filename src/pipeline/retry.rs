@@ -102,7 +102,8 @@ pub fn retry(context: &Context, request: &Request) -> Result<Vec<Retried>> {
         });
     }
     let rows = done.iter().map(|retried| retried.archived).sum();
-    chain.append_or_end(now, Body::RunEnded { exit: 0, batches: done.len() as u64, rows, cleared: 0 })?;
+    let ended = Body::RunEnded { exit: 0, batches: done.len() as u64, rows, cleared: 0, partial: true };
+    chain.append_or_end(now, ended)?;
     chain.write_head()?;
     Ok(done)
 }

@@ -201,7 +201,7 @@ fn run_once(context: &Context, request: &Request, host_now: Timestamp) -> Result
     report.stopped = context.stopping();
     checkpoint(context, &mut chain, now, &mut report)?;
     report.known = chain.state().tables.values().map(|known| known.name.clone()).collect();
-    end(&mut chain, now, &report)?;
+    end(&mut chain, request, &report)?;
     tracing::info!(run = chain.run(), exit = report.exit_code(), cleared = report.cleared, "run ended");
     Ok(report)
 }
@@ -416,13 +416,14 @@ fn checkpoint(context: &Context, chain: &mut Chain, now: Timestamp, report: &mut
     Ok(())
 }
 
-fn end(chain: &mut Chain, now: Timestamp, report: &RunReport) -> Result<()> {
+fn end(chain: &mut Chain, request: &Request, report: &RunReport) -> Result<()> {
     let body = Body::RunEnded {
         exit: report.exit_code(),
         batches: report.tables.values().map(|table| table.batches).sum(),
         rows: report.tables.values().map(|table| table.counts.archived).sum(),
         cleared: report.cleared,
+        partial: report.stopped || !request.tables.is_empty(),
     };
-    chain.append_or_end(now, body)?;
+    chain.append_or_end(request.now, body)?;
     chain.write_head()
 }
