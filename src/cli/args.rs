@@ -49,7 +49,7 @@ pub enum LogFormat {
 pub enum Command {
     /// Validate settings and policies, and show the rule of each table
     #[command(after_help = "Exit code 1: a policy is invalid; 2: the settings are.")]
-    Check,
+    Check(CheckArgs),
     /// Show what a run would do, and why; destroy nothing
     #[command(
         after_help = "Examples:\n  holdfast plan\n  holdfast plan --table SecurityEvent --as-of 2026-12-31\n  holdfast plan --out plan.json      then: holdfast approve plan.json --reason …\n\n\
@@ -78,6 +78,13 @@ pub enum Command {
         Safe to kill at any instant: the next run settles what is open.\n\
         Exit codes: 0 done · 1 failed · 3 done, some objects failed · 4 needs a decision · 5 damage found · 75 another run holds the lease.")]
     Run(RunArgs),
+    /// Run unattended, by the cron lines of the settings and of the rules
+    #[command(
+        after_help = "Runs until SIGTERM or SIGINT, then ends after the step it is in, with exit code 0; a second signal ends it \
+        at once, which is safe. A run that fails is told on stderr and in the metrics, and the schedule goes on. What was \
+        missed is caught up once. `holdfast check` shows when each line fires next."
+    )]
+    Schedule,
     /// Give archived records back as they were, as NDJSON
     #[command(
         after_help = "Examples:\n  holdfast restore --table SecurityEvent --from 2024-03-01 --to 2024-03-31 --output march.ndjson.gz\n  \
@@ -146,6 +153,13 @@ pub struct AdoptArgs {
     /// Who changed it and why, for those who ask later
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct CheckArgs {
+    /// Show when the schedule fires after this time: a date (00:00 UTC) or an RFC 3339 instant
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub as_of: Option<Timestamp>,
 }
 
 #[derive(Debug, ClapArgs)]

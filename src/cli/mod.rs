@@ -15,6 +15,8 @@ mod progress;
 mod quarantine;
 mod restore;
 mod run;
+mod schedule;
+mod service;
 mod table;
 mod verify;
 
@@ -52,12 +54,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
     match &args.command {
-        Command::Check => check::check(args, output),
+        Command::Check(check) => check::check(args, check, output),
         Command::Plan(plan) => plan::plan(args, plan, output),
         Command::Approve(approve) => approve::approve(args, approve, output),
         Command::Reinstate(reinstate) => by_hand::reinstate(args, reinstate, output),
         Command::Adopt(adopt) => by_hand::adopt(args, adopt, output),
         Command::Run(run) => run::run(args, run, output),
+        Command::Schedule => schedule::schedule(args, output),
         Command::Restore(restore) => restore::restore(args, restore, output),
         Command::Verify => verify::verify(args, output),
         Command::Ledger(command) => ledger::ledger(args, command, output),

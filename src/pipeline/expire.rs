@@ -85,7 +85,7 @@ fn stop_foreign(context: &Context, state: &State, deciding: &mut Deciding<'_>, p
         let Some(known) = state.tables.get(&key) else { continue };
         if let Err(error) = ours(&context.archive, state, known) {
             deciding.stopped.insert(key, error.reason().to_owned());
-            errors.push(error);
+            errors.push(error.of_table(&known.name));
         }
     }
 }
@@ -127,7 +127,7 @@ fn change_membership(
                     Ok(Step::Overtaken) => continue 'decide,
                     // A damaged table stops itself, not the others (I12).
                     Err(error) if matches!(error.kind(), Kind::Damaged | Kind::Decision) => {
-                        done.errors.push(error);
+                        done.errors.push(error.of_table(&table));
                         failed.insert(table.key());
                     }
                     Err(error) => return Err(error),
@@ -245,7 +245,7 @@ fn destroy_expired(
             |subject, state| prove_expired(subject, state, Some(&term), measurer, deciding.now),
         )?;
         let whole = outcome.kept.is_empty() && outcome.failed.is_empty();
-        take(outcome, done);
+        take(outcome, &table, done);
         if whole {
             if keeping == Keeping::Archive {
                 left_behind(context, chain.state(), &table, &verdicts, done)?;
@@ -352,7 +352,7 @@ fn destroy_superseded(
             |subject, state| prove_superseded(subject, state, measurer),
         )?;
         done.superseded += outcome.destroyed;
-        take(outcome, done);
+        take(outcome, &table, done);
     }
     Ok(())
 }
@@ -382,7 +382,8 @@ fn left_behind(
                         format!("looking at what is left of a destroyed day in {table}"),
                         format!("{path} is there, and no ledger entry knows it"),
                     )
-                    .with_hint("it may hold records that had to go: find out who wrote it, and remove it by hand"),
+                    .with_hint("it may hold records that had to go: find out who wrote it, and remove it by hand")
+                    .of_table(table),
                 );
             }
         }
@@ -390,13 +391,14 @@ fn left_behind(
     Ok(())
 }
 
-fn take(outcome: Outcome, done: &mut Expiring) {
-    done.errors.extend(unfinished(&outcome));
+fn take(outcome: Outcome, table: &TableName, done: &mut Expiring) {
+    done.errors.extend(unfinished(&outcome).map(|error| error.of_table(table)));
     for kept in outcome.kept {
         let name = kept.subject.describe();
         done.errors.push(
             Error::new(Kind::Damaged, format!("destroying {name}"), kept.reason.clone())
-                .with_hint("it is due, but was kept: run `holdfast verify`"),
+                .with_hint("it is due, but was kept: run `holdfast verify`")
+                .of_table(table),
         );
         done.kept.push((name, kept.reason));
     }

@@ -31,7 +31,6 @@ pub struct PolicySet {
     files: Vec<PolicyFile>,
     governing: Vec<Governing>,
     defaults: Option<Rule>,
-    warnings: Vec<Warning>,
 }
 
 /// A rule with what it governs.
@@ -100,11 +99,6 @@ impl PolicySet {
         self.defaults.as_ref()
     }
 
-    /// What is written but has no effect yet.
-    pub fn warnings(&self) -> &[Warning] {
-        &self.warnings
-    }
-
     /// The rules that match none of the `known` tables, each with the nearest name among them.
     pub fn unmatched(&self, known: &[TableName]) -> Vec<Warning> {
         let idle = |governing: &&Governing| !known.iter().any(|table| governing.pattern.matches(table));
@@ -158,9 +152,6 @@ fn build(mut files: Vec<PolicyFile>, folder: Option<&Path>) -> Result<PolicySet,
         mistakes.sort_by(|one, other| (one.file(), one.start()).cmp(&(other.file(), other.start())));
         return Err(mistakes);
     }
-    let keys = defaults.iter().map(|(_, defaults)| (&defaults.place, &defaults.keys));
-    let keys = keys.chain(tables.iter().map(|(_, table)| (&table.place, &table.keys)));
-    let warnings = keys.filter_map(|(place, keys)| ineffective_schedule(place, keys)).collect();
     let governing = tables
         .iter()
         .filter_map(|(file, table)| {
@@ -176,19 +167,12 @@ fn build(mut files: Vec<PolicyFile>, folder: Option<&Path>) -> Result<PolicySet,
     let defaults = defaults
         .first()
         .and_then(|(file, defaults)| Rule::resolve(&defaults.keys, None, origin(file, &defaults.place, None)));
-    Ok(PolicySet { files, governing, defaults, warnings })
+    Ok(PolicySet { files, governing, defaults })
 }
 
 fn origin(file: &str, place: &Place, pattern: Option<&str>) -> Origin {
     let line = line_of(&place.source.text, place.header.start);
     Origin { file: file.to_owned(), line, pattern: pattern.map(str::to_owned) }
-}
-
-fn ineffective_schedule(place: &Place, keys: &RuleDocument) -> Option<Warning> {
-    let span = keys.schedule.as_ref()?.span.clone();
-    let problem = Problem::new("`schedule` comes with a later version", "no effect yet")
-        .with_hint("start `holdfast run` by other means, cron or a systemd timer");
-    Some(Warning::new(Mistake::at(&place.source, span, problem)))
 }
 
 fn refuse_second_defaults(defaults: &[Named<'_, DefaultsDocument>], mistakes: &mut Vec<Mistake>) {
@@ -298,14 +282,6 @@ mod tests {
         assert_ne!(digest, set(&[("a.toml", "#2\n"), ("b.toml", "")]));
         assert_ne!(digest, set(&[("a.toml", "#1\n"), ("c.toml", "")]));
         assert_ne!(digest, set(&[("a.toml", "#1\n")]));
-    }
-
-    #[test]
-    fn a_schedule_warns_that_it_has_no_effect() {
-        let text = table("A", "1y") + "schedule = \"0 2 * * SUN\"\n";
-        let set = PolicySet::from_files(vec![file("a.toml", &text)]).unwrap();
-        let lines: Vec<_> = set.warnings().iter().map(Warning::line).collect();
-        assert_eq!(lines, [Some(5)]);
     }
 
     #[test]

@@ -29,5 +29,7 @@ mod plan;
 mod policy;
 mod quarantine;
 mod real_logs;
+mod schedule;
 mod sources;
 mod trouble;
+mod unattended;
