@@ -112,9 +112,8 @@ impl Term {
     pub fn held_back(&self, now: Timestamp, ends: impl Fn(&Rule) -> Option<Date>) -> Option<&Shortening> {
         let today = day_of(now);
         ends(&self.rule).filter(|end| *end <= today)?;
-        let protects = |one: &&Shortening| {
-            one.waits(now) && one.old.as_ref().and_then(&ends).is_none_or(|end| end > today)
-        };
+        let protects =
+            |one: &&Shortening| one.waits(now) && one.old.as_ref().and_then(&ends).is_none_or(|end| end > today);
         let later = |one: &&Shortening| one.over().unwrap_or(Date::MAX);
         self.shortenings.iter().filter(protects).max_by_key(later)
     }
