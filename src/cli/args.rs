@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::policy::PolicyCommand;
 use crate::names::TableName;
 
 /// Keeps logs as long as policy says and can prove it.
@@ -37,6 +38,8 @@ pub struct Args {
 pub enum Format {
     Text,
     Json,
+    /// For a pull request; `policy diff` only
+    Markdown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -74,6 +77,9 @@ pub enum Command {
     /// Look at records that could not be judged, and judge them again
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// See what a policy edit would do; read and write Azure's retention settings
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// See all of it on sample logs, in a folder of its own
     Demo(DemoArgs),
     /// Print a completion script for a shell

@@ -7,6 +7,7 @@ mod ledger;
 mod logging;
 mod open;
 mod output;
+mod policy;
 mod progress;
 mod quarantine;
 mod restore;
@@ -19,9 +20,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::error::Result;
-use args::{Args, Command};
+use crate::error::{Error, Kind, Result};
+use args::{Args, Command, Format};
 use output::Output;
+use policy::PolicyCommand;
 
 /// Runs one command and gives the process's exit code (DESIGN §8).
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -47,6 +49,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
+    if args.format == Format::Markdown && !matches!(args.command, Command::Policy(PolicyCommand::Diff(_))) {
+        return Err(Error::new(Kind::Usage, "reading the command line", "only `policy diff` prints Markdown")
+            .with_hint("leave --format out, or say --format json"));
+    }
     match &args.command {
         Command::Check => check::check(args, output),
         Command::Run(run) => run::run(args, run, output),
@@ -54,6 +60,7 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
         Command::Verify => verify::verify(args, output),
         Command::Ledger(command) => ledger::ledger(args, command, output),
         Command::Quarantine(command) => quarantine::quarantine(args, command, output),
+        Command::Policy(command) => policy::policy(args, command, output),
         Command::Demo(demo) => demo::demo(args, demo, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();

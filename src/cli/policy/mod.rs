@@ -1,0 +1,21 @@
+//! `holdfast policy`: what an edit would do, and Azure's words for it. Needs neither settings nor archive.
+
+mod args;
+mod azure;
+mod diff;
+mod place;
+mod words;
+
+pub use args::PolicyCommand;
+
+use super::args::Args;
+use super::output::Output;
+use crate::error::Result;
+
+pub fn policy(args: &Args, command: &PolicyCommand, output: &mut Output) -> Result<u8> {
+    match command {
+        PolicyCommand::Diff(options) => diff::diff(args, options, output),
+        PolicyCommand::Import(options) => azure::import(options, output),
+        PolicyCommand::Export(options) => azure::export(args, options, output),
+    }
+}
