@@ -11,6 +11,9 @@ use crate::cli::table::aligned;
 use crate::error::{Error, Kind, Result};
 use crate::policy::{Diff, Inventory, PolicySet, RuleChange, compare};
 
+/// So many rows of a table fit a pull request's comment.
+const MOST_ROWS: usize = 100;
+
 pub fn diff(args: &Args, options: &DiffArgs, output: &mut Output) -> Result<u8> {
     let (old, new) = read_both(args, options, output)?;
     let shown = options.inventory.display().to_string();
@@ -91,7 +94,7 @@ fn text(diff: &Diff, inventory: &Inventory, options: &DiffArgs) -> Vec<String> {
     }
     lines.push(String::new());
     lines.extend(unchanged(diff));
-    lines.extend(words::remarks(diff, inventory));
+    lines.extend(words::remarks(diff, inventory, &options.old));
     lines
 }
 
@@ -136,11 +139,11 @@ fn markdown(diff: &Diff, inventory: &Inventory, options: &DiffArgs) -> Vec<Strin
         lines.extend(table(&words::EFFECT_HEADS, &right, &effects));
     }
     if !diff.changes.is_empty() {
-        lines.extend(table(&["", "rule", "key", "before", "after", "tables"], &[], &rule_rows(diff)));
+        lines.extend(table(&["change", "rule", "key", "before", "after", "tables"], &[], &rule_rows(diff)));
     }
     lines.push(String::new());
     lines.extend(unchanged(diff).map(|line| format!("{line}  ")));
-    lines.extend(words::remarks(diff, inventory).iter().map(|line| format!("{}  ", escaped(line))));
+    lines.extend(words::remarks(diff, inventory, &options.old).iter().map(|line| format!("{}  ", escaped(line))));
     lines
 }
 
@@ -172,7 +175,11 @@ fn table(heads: &[&str], right: &[usize], rows: &[Vec<String>]) -> Vec<String> {
     let rule = (0..heads.len()).map(|column| if right.contains(&column) { "---:" } else { "---" }.to_owned());
     let mut lines =
         vec![String::new(), line(heads.iter().map(|head| (*head).to_owned()).collect()), line(rule.collect())];
-    lines.extend(rows.iter().map(|row| line(row.iter().map(|cell| escaped(cell)).collect())));
+    lines.extend(rows.iter().take(MOST_ROWS).map(|row| line(row.iter().map(|cell| escaped(cell)).collect())));
+    if rows.len() > MOST_ROWS {
+        let more = count((rows.len() - MOST_ROWS) as u64, "more row", "more rows");
+        lines.extend([String::new(), format!("… and {more}: `--format json` has all of them.")]);
+    }
     lines
 }
 

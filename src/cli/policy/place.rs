@@ -72,9 +72,7 @@ impl Revision {
             Some((revision, path)) => (revision, Some(path)),
             None => (place, None),
         };
-        // Without a revision before the colon git means its index.
-        let known = revision.is_empty() || object(&format!("{revision}^{{tree}}"))?.is_some();
-        if !known {
+        if revision.is_empty() || object(&format!("{revision}^{{tree}}"))?.is_none() {
             let reason = format!("there is no such file or folder, and git knows no revision `{revision}`");
             return Err(failed(reason).with_hint("in a shallow clone fetch it first, like `git fetch origin main`"));
         }

@@ -33,9 +33,9 @@ pub fn headlines(diff: &Diff) -> Vec<String> {
             lines.push("SHORTER, but nothing that the archive holds goes earlier.".into());
         }
         Change::Shorter => {
-            let first = diff.first_destruction.map_or_else(String::new, |date| {
-                format!(" The first are destroyed on {date}, if somebody approves by then; no earlier.")
-            });
+            let first = diff
+                .first_destruction
+                .map_or_else(String::new, |date| format!(" The first are destroyed on {date} at the earliest."));
             lines.push(format!("SHORTER: {} go earlier than before.{first}", of(diff.shorter)));
         }
     }
@@ -51,7 +51,7 @@ pub fn headlines(diff: &Diff) -> Vec<String> {
 }
 
 /// What the reader should know of the comparison itself.
-pub fn remarks(diff: &Diff, inventory: &Inventory) -> Vec<String> {
+pub fn remarks(diff: &Diff, inventory: &Inventory, old: &str) -> Vec<String> {
     let mut lines = vec![format!(
         "As of {}, over the inventory of {} (archive {}).",
         instant(diff.as_of),
@@ -59,10 +59,7 @@ pub fn remarks(diff: &Diff, inventory: &Inventory) -> Vec<String> {
         inventory.archive
     )];
     if !diff.old_is_in_force {
-        lines.push(
-            "The archive's last run went by another policy than the old one here; dates rest on the old one here."
-                .into(),
-        );
+        lines.push(format!("Mind: the archive's last run went by another policy than {old}; dates take {old} for it."));
     }
     lines
 }
@@ -94,7 +91,7 @@ pub fn effect_rows(diff: &Diff) -> Vec<Vec<String>> {
                 number(effect.rows),
                 size(effect.bytes),
                 range,
-                dates(effect.retired),
+                effect.retired.map_or_else(|| "already".into(), dates),
                 dates(effect.destroyed),
             ];
             rows.push((effect.effect, row));
@@ -110,6 +107,7 @@ fn what(effect: &Effect) -> String {
         EffectKind::Earlier => "earlier than before",
         EffectKind::Reinstated => "put back",
         EffectKind::Longer => "kept longer",
+        EffectKind::Waits => "waits for the grace",
     };
     let keeping = match effect.keeping {
         Held::Archive => return what.into(),
@@ -172,7 +170,7 @@ pub fn key_rows(change: &RuleChange) -> Vec<[String; 4]> {
 pub fn grace(change: &RuleChange) -> Option<String> {
     let grace = change.grace?;
     Some(match grace.over {
-        Some(over) => format!("{}: nothing goes earlier before {over}; then it waits for an approval", grace.span),
+        Some(over) => format!("{}: nothing goes earlier before {over}; then it needs an approval", grace.span),
         None => "for ever: nothing goes earlier".into(),
     })
 }

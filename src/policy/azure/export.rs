@@ -69,11 +69,21 @@ pub fn export(set: &PolicySet, choice: &Choice<'_>) -> Exported {
             if pattern.is_exact() {
                 exported.add(pattern, rule, choice, &mut seen);
             } else {
-                exported.skipped.push(unexported(pattern.as_str(), Some(rule), "is a glob", NAME_THEM));
+                exported.skipped.push(unexported(
+                    pattern.as_str(),
+                    Some(rule),
+                    "is a glob",
+                    "name its tables with --table",
+                ));
             }
         }
         if let Some(rule) = set.defaults() {
-            exported.skipped.push(unexported("[defaults]", Some(rule), "name no table", NAME_THEM));
+            exported.skipped.push(unexported(
+                "[defaults]",
+                Some(rule),
+                "name no table of their own",
+                "name tables with --table",
+            ));
         }
     }
     for pattern in choice.tables {
@@ -85,8 +95,6 @@ pub fn export(set: &PolicySet, choice: &Choice<'_>) -> Exported {
     }
     exported
 }
-
-const NAME_THEM: &str = "name its tables with --table";
 
 impl Exported {
     fn add(&mut self, pattern: &Pattern, rule: &Rule, choice: &Choice<'_>, seen: &mut BTreeSet<String>) {
@@ -113,7 +121,11 @@ impl Exported {
             return refuse(format!("is a second rule for {table} of {workspace}"), "choose one with --table".into());
         }
         if matches!(rule.retain, Span::Months(_) | Span::Years(_)) {
-            let less = below(days).map_or_else(String::new, |less| format!("; {less} would be shorter for some"));
+            let less = below(days).map_or_else(String::new, |less| {
+                format!(
+                    ", since {less} are too few for some days of the calendar (if they are meant, write \"{less}d\")"
+                )
+            });
             let (name, retain) = (pattern.as_str(), rule.retain);
             self.notes.push(format!("{name} ({}): {retain} becomes {days} days{less}", rule.origin));
         }

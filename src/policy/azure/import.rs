@@ -121,7 +121,8 @@ fn fold(statements: Vec<Statement>) -> Vec<Folded> {
         table.interactive = keep(table.interactive, statement.interactive);
         table.total = keep(table.total, statement.total);
         table.said.push(said);
-        table.last = statement;
+        let first = table.last.clone();
+        table.last = Statement { table: first.table, workspace: first.workspace, span: first.span, ..statement };
     }
     tables
 }

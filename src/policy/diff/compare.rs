@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::names::TableName;
 use crate::policy::{Change, History, Inventory, InventoryTable, Pattern, PolicySet, Rule, Span, Term, change, day_of};
 
-use super::effect::{Effect, effects};
+use super::effect::{Effect, EffectKind, effects};
 use super::keys::{KeyChange, Refusal, keys, refusal};
 
 /// The version of the JSON of a [`Diff`].
@@ -112,8 +112,8 @@ pub fn compare(old: &PolicySet, new: &PolicySet, inventory: &Inventory, now: Tim
         as_of: now,
         verdict: changes.iter().map(|one| one.change).min_by_key(|change| volume(*change)).unwrap_or(Change::Same),
         refused: changes.iter().any(|one| one.refused.is_some()),
-        shorter: totals(&changes, true),
-        longer: totals(&changes, false),
+        shorter: totals(&changes, EffectKind::is_shorter),
+        longer: totals(&changes, EffectKind::is_longer),
         first_destruction: destroyed.filter_map(|(_, effect)| effect.destroyed.first).min(),
         tables_unchanged,
         old_policy: old.digest(),
@@ -225,10 +225,10 @@ fn all(changes: &[RuleChange]) -> impl Iterator<Item = (&TableName, &Effect)> {
     tables.flat_map(|table| table.effects.iter().map(|effect| (&table.table, effect)))
 }
 
-fn totals(changes: &[RuleChange], shorter: bool) -> Totals {
+fn totals(changes: &[RuleChange], which: fn(EffectKind) -> bool) -> Totals {
     let mut totals = Totals::default();
     let mut days: BTreeMap<&TableName, BTreeSet<Date>> = BTreeMap::new();
-    for (table, effect) in all(changes).filter(|(_, effect)| effect.effect.is_shorter() == shorter) {
+    for (table, effect) in all(changes).filter(|(_, effect)| which(effect.effect)) {
         totals.rows = totals.rows.saturating_add(effect.rows);
         totals.bytes = totals.bytes.saturating_add(effect.bytes);
         days.entry(table).or_default().extend(&effect.each);

@@ -22,12 +22,19 @@ pub enum EffectKind {
     Reinstated,
     /// Due later than before, or never.
     Longer,
+    /// Due later only since the grace of a shortening covers it, too.
+    Waits,
 }
 
 impl EffectKind {
     /// True if something goes earlier.
     pub fn is_shorter(self) -> bool {
         matches!(self, EffectKind::DueAfterGrace | EffectKind::Earlier)
+    }
+
+    /// True if something is kept longer by the new rule.
+    pub fn is_longer(self) -> bool {
+        matches!(self, EffectKind::Reinstated | EffectKind::Longer)
     }
 }
 
@@ -41,10 +48,9 @@ pub struct Effect {
     pub bytes: u64,
     pub first_day: Date,
     pub last_day: Date,
-    /// When they leave the table; of quarantine and raw objects, when they go. What is reinstated or longer: the new
-    /// dates.
-    pub retired: Dates,
-    /// When their bytes are destroyed, at the earliest.
+    /// When they leave the table from now on; of quarantine, when it goes. None: they have left it.
+    pub retired: Option<Dates>,
+    /// When their bytes are destroyed from now on, at the earliest.
     pub destroyed: Dates,
     #[serde(skip)]
     pub(super) each: BTreeSet<Date>,
@@ -84,13 +90,13 @@ fn kind(held: &InventoryDay, before: Fate, after: Fate, over: Option<Date>, toda
     if retired && after.retired > today && before.retired <= today {
         return Some(EffectKind::Reinstated);
     }
+    let waited = over.is_some_and(|over| after.retired <= over);
     let earlier = after.destroyed < before.destroyed || (!retired && after.retired < before.retired);
     let later = after.destroyed > before.destroyed || (!retired && after.retired > before.retired);
     if earlier {
-        let waited = over.is_some_and(|over| after.retired <= over);
         Some(if waited { EffectKind::DueAfterGrace } else { EffectKind::Earlier })
     } else {
-        later.then_some(EffectKind::Longer)
+        later.then_some(if waited { EffectKind::Waits } else { EffectKind::Longer })
     }
 }
 
@@ -139,7 +145,8 @@ impl Effect {
             bytes: 0,
             first_day: held.day,
             last_day: held.day,
-            retired: Dates::at(after.retired),
+            retired: (held.keeping != Held::Retired || effect == EffectKind::Reinstated)
+                .then(|| Dates::at(after.retired)),
             destroyed: Dates::at(after.destroyed),
             each: BTreeSet::new(),
         }
@@ -152,7 +159,9 @@ impl Effect {
         self.bytes = self.bytes.saturating_add(held.bytes);
         self.first_day = self.first_day.min(held.day);
         self.last_day = self.last_day.max(held.day);
-        self.retired.add(after.retired);
+        if let Some(retired) = &mut self.retired {
+            retired.add(after.retired);
+        }
         self.destroyed.add(after.destroyed);
     }
 }
