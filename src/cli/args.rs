@@ -21,7 +21,7 @@ pub struct Args {
     /// The settings file [default: $HOLDFAST_CONFIG, ./holdfast.toml, /etc/holdfast/holdfast.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// What to print: words for people or JSON for programs
+    /// What to print: words for people, JSON for programs, Markdown for pull requests (`policy diff` only)
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Log more: -v what is done, -vv every step
@@ -38,7 +38,6 @@ pub struct Args {
 pub enum Format {
     Text,
     Json,
-    /// For a pull request; `policy diff` only
     Markdown,
 }
 

@@ -106,11 +106,16 @@ impl Pattern {
     pub(super) fn samples(&self, other: &Pattern) -> Vec<TableName> {
         let sample = |filled: bool| {
             let part = |own: &[char], others: &[char]| {
+                let exact = |name: &[char]| !name.iter().any(|c| is_wildcard(*c));
+                if exact(own) || exact(others) {
+                    let (name, pattern) = if exact(own) { (own, others) } else { (others, own) };
+                    return matches(pattern, name).then(|| name.iter().collect());
+                }
                 let fill = |c: &char| if *c == '*' { "*zq9z*".chars().collect() } else { vec![*c] };
                 let with: Vec<char> = own.iter().flat_map(fill).collect();
-                let name =
-                    if filled { common(&with, others).or_else(|| common(own, others)) } else { common(own, others) };
-                name.map(|name| if name.is_empty() { "zq9z".to_owned() } else { name })
+                let name = if filled { common(&with, others) } else { None };
+                let name = name.or_else(|| common(own, others))?;
+                Some(if name.is_empty() { "zq9z".to_owned() } else { name })
             };
             let workspace = part(&self.workspace, &other.workspace)?;
             Some(TableName::new(workspace, part(&self.table, &other.table)?))

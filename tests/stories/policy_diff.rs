@@ -151,9 +151,20 @@ fn a_longer_rule_puts_back_what_is_retired() {
 
 #[test]
 fn a_shorter_rule_is_told_with_its_days_and_dates() {
-    insta::assert_snapshot!("diff_shorter", told(&OLD.replace("\"730d\"", "\"365d\"")));
+    let shorter = told(&OLD.replace("\"730d\"", "\"365d\""));
+    insta::assert_snapshot!("diff_shorter", shorter);
+    let (_, told) = shorter.split_once('\n').unwrap();
+    let told = told.strip_suffix("exit code 11\n").unwrap();
+    let docs = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/POLICY-REVIEW.md")).unwrap();
+    assert!(docs.contains(told), "docs/POLICY-REVIEW.md shows another diff than this: {told}");
     let desk = Desk::new(OLD, &OLD.replace("\"730d\"", "\"365d\"\nshorten_grace = \"90d\""));
     insta::assert_snapshot!("diff_longer_grace", shown(&desk.run(&["old", "new", "--as-of", "2024-04-01"])));
+}
+
+#[test]
+fn a_shorter_delay_hurries_what_is_retired_already() {
+    let old = OLD.replace("\"1d\"", "\"60d\"");
+    insta::assert_snapshot!("diff_shorter_delay", shown(&Desk::new(&old, OLD).run(&["old", "new"])));
 }
 
 #[test]

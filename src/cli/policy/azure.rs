@@ -7,12 +7,11 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::args::{ExportArgs, ImportArgs};
-use super::place;
+use super::{place, show_mistakes};
 use crate::cli::args::Args;
 use crate::cli::output::{Output, count};
 use crate::error::{Error, Kind, Result};
 use crate::policy::azure::{self, Choice, Imported};
-use crate::policy::render_all;
 use crate::settings::diagnose::{Source, summary};
 
 pub fn import(options: &ImportArgs, output: &mut Output) -> Result<u8> {
@@ -31,16 +30,14 @@ pub fn import(options: &ImportArgs, output: &mut Output) -> Result<u8> {
         Error::from_source(Kind::Policy, attempted(), source.utf8_error()).with_hint("save the file as UTF-8")
     })?;
     let source = Arc::new(Source { name: shown.clone(), text });
-    let imported = azure::import(&source, options.workspace.as_deref()).map_err(|mistakes| {
-        if output.is_json() {
-            // Nobody is left to tell if stdout is gone.
-            let _ = output.json(&json!({ "mistakes": mistakes }));
-        } else {
-            output.note(render_all(&mistakes, output.color));
+    let imported = match azure::import(&source, options.workspace.as_deref()) {
+        Ok(imported) => imported,
+        Err(mistakes) => {
+            show_mistakes(&mistakes, output)?;
+            return Err(Error::new(Kind::Policy, format!("importing {shown}"), summary(&mistakes))
+                .with_hint("correct the file and import it again; nothing was written"));
         }
-        Error::new(Kind::Policy, format!("importing {shown}"), summary(&mistakes))
-            .with_hint("correct the file and import it again; nothing was written")
-    })?;
+    };
     let to_stdout = options.output == Path::new("-");
     if !to_stdout {
         write_new(&options.output, &imported.policy)?;
@@ -85,10 +82,13 @@ pub fn export(args: &Args, options: &ExportArgs, output: &mut Output) -> Result<
         Some(place) => place.clone(),
         None => place::default_folder(config)?,
     };
-    let set = place::read(&place, config)?.map_err(|error| {
-        output.note(error.render(output.color));
-        Error::from(error)
-    })?;
+    let set = match place::read(&place, config)? {
+        Ok(set) => set,
+        Err(error) => {
+            show_mistakes(&error.mistakes, output)?;
+            return Err(error.into());
+        }
+    };
     let exported = azure::export(
         &set,
         &Choice {
@@ -99,10 +99,14 @@ pub fn export(args: &Args, options: &ExportArgs, output: &mut Output) -> Result<
             workspace: options.workspace.as_deref(),
         },
     );
-    for rule in &exported.refused {
-        output.note(format!("error: {} {}: {}", rule.rule, rule.reason, rule.hint));
-    }
     if !exported.refused.is_empty() {
+        if output.is_json() {
+            output.json(&json!({ "refused": exported.refused }))?;
+        } else {
+            for rule in &exported.refused {
+                output.note(format!("error: {} {}: {}", rule.rule, rule.reason, rule.hint));
+            }
+        }
         let rules = count(exported.refused.len() as u64, "rule", "rules");
         return Err(Error::new(
             Kind::Policy,

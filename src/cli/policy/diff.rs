@@ -1,10 +1,9 @@
 //! `holdfast policy diff`: text for a terminal, Markdown for a pull request, JSON for programs.
 
 use serde::Serialize;
-use serde_json::json;
 
 use super::args::DiffArgs;
-use super::{place, words};
+use super::{place, show_mistakes, words};
 use crate::cli::args::{Args, Format};
 use crate::cli::output::{Output, count};
 use crate::cli::table::aligned;
@@ -63,14 +62,8 @@ fn read_both(args: &Args, options: &DiffArgs, output: &mut Output) -> Result<(Po
         (Ok(old), Ok(new)) => Ok((old, new)),
         (old, new) => {
             let wrong: Vec<_> = [old.err(), new.err()].into_iter().flatten().collect();
-            if output.is_json() {
-                let mistakes: Vec<_> = wrong.iter().flat_map(|error| &error.mistakes).collect();
-                output.json(&json!({ "mistakes": mistakes }))?;
-            } else {
-                for error in &wrong {
-                    output.note(error.render(output.color));
-                }
-            }
+            let mistakes: Vec<_> = wrong.iter().flat_map(|error| error.mistakes.clone()).collect();
+            show_mistakes(&mistakes, output)?;
             let attempted = format!("comparing {} with {}", options.old, options.new);
             let reasons: Vec<String> =
                 wrong.iter().map(|error| format!("{}: {error}", error.folder.display())).collect();

@@ -52,12 +52,11 @@ pub fn headlines(diff: &Diff) -> Vec<String> {
 
 /// What the reader should know of the comparison itself.
 pub fn remarks(diff: &Diff, inventory: &Inventory, old: &str) -> Vec<String> {
-    let mut lines = vec![format!(
-        "As of {}, over the inventory of {} (archive {}).",
-        instant(diff.as_of),
-        instant(inventory.at),
-        inventory.archive
-    )];
+    let (at, archive) = (instant(inventory.at), &inventory.archive);
+    let mut lines = vec![match diff.as_of == inventory.at {
+        true => format!("As of the inventory, {at} (archive {archive})."),
+        false => format!("As of {}, over the inventory of {at} (archive {archive}).", instant(diff.as_of)),
+    }];
     if !diff.old_is_in_force {
         lines.push(format!("Mind: the archive's last run went by another policy than {old}; dates take {old} for it."));
     }

@@ -208,14 +208,15 @@ fn strangers(old: &PolicySet, new: &PolicySet) -> Vec<TableName> {
         set.rules().map(|(pattern, rule)| (pattern.as_str().to_lowercase(), (pattern, rule.digest()))).collect()
     }
     let (before, after) = (rules(old), rules(new));
-    let patterns: Vec<&Pattern> = before.iter().chain(&after).map(|(_, (pattern, _))| *pattern).collect();
+    let patterns: BTreeMap<&String, &Pattern> =
+        before.iter().chain(&after).map(|(name, (pattern, _))| (name, *pattern)).collect();
     let digest =
         |set: &BTreeMap<String, (&Pattern, String)>, name: &String| set.get(name).map(|(_, digest)| digest.clone());
     let changed = before.iter().chain(&after).filter(|(name, _)| digest(&before, name) != digest(&after, name));
     // One that none but a bare star matches: `[defaults]` govern it, or nothing does.
     let mut tables = BTreeSet::from([TableName::new("zq9z", "zq9z")]);
     for (_, (pattern, _)) in changed {
-        tables.extend(patterns.iter().flat_map(|other| pattern.samples(other)));
+        tables.extend(patterns.values().flat_map(|other| pattern.samples(other)));
     }
     tables.into_iter().collect()
 }

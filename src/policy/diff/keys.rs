@@ -50,7 +50,8 @@ pub(super) fn keys(old: Option<&Rule>, new: Option<&Rule>) -> Vec<KeyChange> {
             (Some(before), None) if key == "retain" => compare(before, Span::Forever),
             _ => return,
         };
-        if change != Change::Same {
+        // Where there was or is no rule, that much is always said.
+        if change != Change::Same || before.is_none() || after.is_none() {
             let text = |span: Option<Span>| span.map(|span| span.to_string());
             found.push(KeyChange { key, old: text(before), new: text(after), change: Some(change) });
         }
