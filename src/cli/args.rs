@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::policy::PolicyCommand;
 use crate::names::TableName;
 
 /// Keeps logs as long as policy says and can prove it.
@@ -20,7 +21,7 @@ pub struct Args {
     /// The settings file [default: $HOLDFAST_CONFIG, ./holdfast.toml, /etc/holdfast/holdfast.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// What to print: words for people or JSON for programs
+    /// What to print: words for people, JSON for programs, Markdown for pull requests (`policy diff` only)
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Log more: -v what is done, -vv every step
@@ -37,6 +38,7 @@ pub struct Args {
 pub enum Format {
     Text,
     Json,
+    Markdown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -104,6 +106,9 @@ pub enum Command {
     /// Look at records that could not be judged, and judge them again
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// See what a policy edit would do; read and write Azure's retention settings
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// See all of it on sample logs, in a folder of its own
     Demo(DemoArgs),
     /// Print a completion script for a shell

@@ -11,6 +11,7 @@ mod days;
 mod open;
 mod output;
 mod plan;
+mod policy;
 mod progress;
 mod quarantine;
 mod restore;
@@ -25,9 +26,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::error::Result;
-use args::{Args, Command};
+use crate::error::{Error, Kind, Result};
+use args::{Args, Command, Format};
 use output::Output;
+use policy::PolicyCommand;
 
 /// Runs one command and gives the process's exit code (DESIGN §8).
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -53,6 +55,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
+    if args.format == Format::Markdown && !matches!(args.command, Command::Policy(PolicyCommand::Diff(_))) {
+        return Err(Error::new(Kind::Usage, "reading the command line", "only `policy diff` prints Markdown")
+            .with_hint("leave --format out, or say --format json"));
+    }
     match &args.command {
         Command::Check(check) => check::check(args, check, output),
         Command::Plan(plan) => plan::plan(args, plan, output),
@@ -65,6 +71,7 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
         Command::Verify => verify::verify(args, output),
         Command::Ledger(command) => ledger::ledger(args, command, output),
         Command::Quarantine(command) => quarantine::quarantine(args, command, output),
+        Command::Policy(command) => policy::policy(args, command, output),
         Command::Demo(demo) => demo::demo(args, demo, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -13,7 +13,7 @@ use crate::names::TableName;
 use crate::settings::diagnose::{Mistake, Problem, Source, Warning, line_of, nearest};
 
 use super::document::{DefaultsDocument, Place, PolicyDocument, RuleDocument, TableDocument};
-use super::folder::{PolicyError, no_files, read_files};
+use super::folder::{PolicyError, is_policy_file, no_files, read_files, text_of};
 use super::rule::{Origin, Rule, add_length, add_text};
 use super::select::Pattern;
 
@@ -46,15 +46,26 @@ struct Governing {
 impl PolicySet {
     /// Reads every `*.toml` directly in `folder`, but hidden ones.
     pub fn read_folder(folder: &Path) -> Result<PolicySet, PolicyError> {
-        let (files, mut mistakes) = read_files(folder);
-        match build(files, Some(folder)) {
-            Ok(set) if mistakes.is_empty() => Ok(set),
-            Ok(_) => Err(PolicyError { folder: folder.to_owned(), mistakes }),
-            Err(more) => {
-                mistakes.extend(more);
-                Err(PolicyError { folder: folder.to_owned(), mistakes })
+        let (files, mistakes) = read_files(folder);
+        whole(files, folder, mistakes)
+    }
+
+    /// Reads files that someone else has found, by name and bytes, as [`PolicySet::read_folder`] reads those of a
+    /// folder; `place` is what people are shown for it.
+    pub fn from_bytes(found: Vec<(String, Vec<u8>)>, place: &Path) -> Result<PolicySet, PolicyError> {
+        let (mut files, mut mistakes) = (Vec::new(), Vec::new());
+        for (name, bytes) in found {
+            let shown = place.join(&name).display().to_string();
+            let Some(accepted) = is_policy_file(&name, &shown) else { continue };
+            match accepted.and_then(|()| text_of(&name, shown, bytes)) {
+                Ok(file) => files.push(file),
+                Err(mistake) => mistakes.push(mistake),
             }
         }
+        if files.is_empty() && mistakes.is_empty() {
+            mistakes.push(no_files(&place.display().to_string()));
+        }
+        whole(files, place, mistakes)
     }
 
     /// A set from files read before, as the ledger keeps them.
@@ -104,6 +115,16 @@ impl PolicySet {
         let idle = |governing: &&Governing| !known.iter().any(|table| governing.pattern.matches(table));
         self.governing.iter().filter(idle).map(|governing| unmatched(governing, known)).collect()
     }
+}
+
+/// A set from all files of `place`, if none of them has a mistake, nor had one before.
+fn whole(files: Vec<PolicyFile>, place: &Path, mut mistakes: Vec<Mistake>) -> Result<PolicySet, PolicyError> {
+    match build(files, Some(place)) {
+        Ok(set) if mistakes.is_empty() => return Ok(set),
+        Ok(_) => {}
+        Err(more) => mistakes.extend(more),
+    }
+    Err(PolicyError { folder: place.to_owned(), mistakes })
 }
 
 fn unmatched(governing: &Governing, known: &[TableName]) -> Warning {

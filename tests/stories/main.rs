@@ -27,6 +27,8 @@ mod house;
 mod lossless;
 mod plan;
 mod policy;
+mod policy_azure;
+mod policy_diff;
 mod quarantine;
 mod real_logs;
 mod schedule;
