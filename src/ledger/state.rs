@@ -353,8 +353,7 @@ impl State {
             }
         }
         for ((table, detail), done) in prepared.tables.iter().zip(committed) {
-            let known =
-                self.tables.entry(table.table.key()).or_insert_with(|| KnownTable::new(table.table.clone()));
+            let known = self.tables.entry(table.table.key()).or_insert_with(|| KnownTable::new(table.table.clone()));
             known.version = done.version;
             known.commits.insert(done.version, done.sha256.clone());
             known.committed(detail, &purpose, &grounds, batch, &mut self.batches, entry.at);
@@ -413,7 +412,8 @@ impl State {
             }
             Subject::DeltaLog { table, path } => {
                 let Some(version) = log_version(path) else { return };
-                self.checkpoints.retain(|one| one.table != *table || one.version != version || !path.contains(".checkpoint."));
+                self.checkpoints
+                    .retain(|one| one.table != *table || one.version != version || !path.contains(".checkpoint."));
                 if let Some(known) = self.tables.get_mut(&table.key()) {
                     known.untrimmed &= !whole;
                     if path.ends_with(".json") {

@@ -71,7 +71,8 @@ pub fn destroy(
             let bytes = subjects.iter().map(|subject| size_of(subject)).sum();
             let reference = chain.attach(&subjects)?;
             let step = format!("{}-{}-{}", chain.run(), chain.state().next_seq(), number);
-            let body = Body::DestroyIntended { step: step.clone(), proof: kind, subjects: reference, bytes, grounds: None };
+            let body =
+                Body::DestroyIntended { step: step.clone(), proof: kind, subjects: reference, bytes, grounds: None };
             if chain.append(now, body)? == Append::Done {
                 outcome.kept.extend(kept);
                 break (step, permits);
