@@ -36,13 +36,6 @@ pub struct Gathered {
     schema: TableSchema,
 }
 
-impl Gathered {
-    /// Bytes that the rows take in memory.
-    pub fn bytes(&self) -> usize {
-        self.buffer.bytes()
-    }
-}
-
 /// Reads segments of one day and part, as many as fit, one after the other.
 ///
 /// Errors: [`Kind::Damaged`] if one is not what was written, [`Kind::Internal`] if its rows are not.
