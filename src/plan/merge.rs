@@ -5,7 +5,7 @@
 //! worth it: eight or more files become one, of a day to which nothing came for a while, which is not about to expire,
 //! and which no hold covers. Whatever is not known for certain is left as it is (I7).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, ToSpan};
@@ -56,8 +56,10 @@ pub fn merges(
     room_bytes: u64,
     only: &dyn Fn(&TableName) -> bool,
 ) -> Vec<Merging> {
+    let is_open = |batch: &&Batch| matches!(batch.stage, Stage::Intended | Stage::Prepared(_));
+    let open: BTreeSet<&TableName> = state.batches.values().filter(is_open).flat_map(|batch| &batch.tables).collect();
     let mut found = Vec::new();
-    for known in state.tables.values().filter(|known| only(&known.name) && !is_open(state, &known.name)) {
+    for known in state.tables.values().filter(|known| only(&known.name) && !open.contains(&known.name)) {
         let term = history.term(&known.name);
         for (day, segments) in by_day(known) {
             let lasts = match term.as_ref().map(|term| term.expires(day)) {
@@ -93,11 +95,6 @@ fn by_part(segments: Live<'_>) -> BTreeMap<String, Vec<&Segment>> {
         parts.entry(segment.part.clone()).or_default().push(segment);
     }
     parts
-}
-
-fn is_open(state: &State, table: &TableName) -> bool {
-    let open = |batch: &Batch| matches!(batch.stage, Stage::Intended | Stage::Prepared(_));
-    state.batches.values().any(|batch| open(batch) && batch.tables.contains(table))
 }
 
 fn lasts(expires: Date, now: Timestamp) -> bool {

@@ -388,7 +388,8 @@ fn note_open_work(archive: &Store, state: &State, found: &mut Verification) -> R
             let relative =
                 meta.location.as_ref().strip_prefix(folder.as_ref()).unwrap_or_default().trim_start_matches('/');
             let of_open_batch = open.iter().any(|batch| relative.contains(batch.as_str()));
-            if !relative.starts_with("_delta_log/") && !known.segments.contains_key(relative) && !of_open_batch {
+            let is_known = known.segments.contains_key(relative) || known.retired.contains_key(relative);
+            if !relative.starts_with("_delta_log/") && !is_known && !of_open_batch {
                 found.notes.push(Finding {
                     what: format!("{}", meta.location),
                     why: "it belongs to nothing".into(),
