@@ -2,11 +2,7 @@
 //!
 //! `cargo bench --bench plan`
 
-#![expect(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a benchmark prints and reads the clock"
-)]
+#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark prints and reads the clock")]
 
 use std::collections::BTreeMap;
 use std::time::Instant;
