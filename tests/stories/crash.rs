@@ -11,6 +11,7 @@
 //!
 //! A read that repeats the one before it (a segment's pages) is not tried again.
 
+mod expire;
 mod kill;
 mod record;
 
