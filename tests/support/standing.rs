@@ -14,9 +14,14 @@ use crate::world::{SOURCE, World};
 
 /// The numbers of all records that can be read anywhere: in segments, in the table or not, in quarantine, in raw objects.
 pub fn standing(world: &World) -> BTreeSet<u32> {
+    standing_beside(world, &BTreeSet::new())
+}
+
+/// The same, but for some files: `archive/…`, `collector/…`.
+pub fn standing_beside(world: &World, others: &BTreeSet<String>) -> BTreeSet<u32> {
     let mut numbers = BTreeSet::new();
     for (path, bytes) in world.files("archive") {
-        if path.contains("/_delta_log/") {
+        if path.contains("/_delta_log/") || others.contains(&format!("archive/{path}")) {
             continue;
         } else if path.ends_with(".parquet") {
             in_segment(bytes, &mut numbers);
@@ -24,7 +29,11 @@ pub fn standing(world: &World) -> BTreeSet<u32> {
             in_text(&bytes, &mut numbers);
         }
     }
-    world.files(SOURCE).values().for_each(|bytes| in_text(bytes, &mut numbers));
+    for (path, bytes) in world.files(SOURCE) {
+        if !others.contains(&format!("{SOURCE}/{path}")) {
+            in_text(&bytes, &mut numbers);
+        }
+    }
     numbers
 }
 

@@ -16,7 +16,7 @@ use crate::standing::{named_though_gone, standing};
 use crate::world::{World, approve_at, for_all};
 
 /// Days count from 2024-03-01. `Live` stays raw.
-fn policy(signin: &str) -> String {
+pub(super) fn policy(signin: &str) -> String {
     format!(
         r#"
 version = 1
@@ -39,7 +39,7 @@ archive = false
 
 const LAID: &str = "2024-03-10T01:00:00Z";
 const CONSENT: &str = "2024-03-13T00:30:00Z";
-const RETIRING: &str = "2024-03-13T01:00:00Z";
+pub(super) const RETIRING: &str = "2024-03-13T01:00:00Z";
 const LENGTHENED: &str = "2024-03-14T01:00:00Z";
 const SHORTENED: &str = "2024-03-15T01:00:00Z";
 const SECOND_CONSENT: &str = "2024-03-17T00:30:00Z";
@@ -122,7 +122,7 @@ impl Aged {
     }
 
     /// Those at a write, and a takeover just before it.
-    fn cases_of_writes(&self) -> Vec<(usize, Fault)> {
+    pub(super) fn cases_of_writes(&self) -> Vec<(usize, Fault)> {
         let reads = |n: &usize| !self.step.calls[*n].writes();
         self.cases().into_iter().filter(|(n, fault)| !reads(n) || *fault == Fault::PauseAfter).collect()
     }
@@ -170,28 +170,28 @@ pub(super) fn accounts(world: &World) -> Option<String> {
 }
 
 /// The runs of the story, one after the other.
-struct Story {
-    retiring: Aged,
+pub(super) struct Story {
+    pub(super) retiring: Aged,
     lengthened: Aged,
     shortened: Aged,
-    mixed: Aged,
-    destroying: Aged,
+    pub(super) mixed: Aged,
+    pub(super) destroying: Aged,
 }
 
-fn before_consent() -> World {
+pub(super) fn before_consent() -> World {
     let world = World::new(&policy("10d")).armed();
     lay_out(&world);
     assert!(world.run(LAID).unwrap().errors.is_empty());
     world
 }
 
-fn retiring() -> (Aged, World) {
+pub(super) fn retiring() -> (Aged, World) {
     let world = before_consent();
     assert_eq!(world.approve_all(CONSENT), 3);
     Aged::play(world, RETIRING)
 }
 
-fn story() -> Story {
+pub(super) fn story() -> Story {
     let (retiring, world) = retiring();
     let (lengthened, world) = Aged::play(world.under(&policy("20d")), LENGTHENED);
     let (shortened, world) = Aged::play(world.under(&policy("9d")), SHORTENED);
