@@ -50,6 +50,29 @@ pub enum Command {
     /// Validate settings and policies, and show the rule of each table
     #[command(after_help = "Exit code 1: a policy is invalid; 2: the settings are.")]
     Check,
+    /// Show what a run would do, and why; destroy nothing
+    #[command(
+        after_help = "Examples:\n  holdfast plan\n  holdfast plan --table SecurityEvent --as-of 2026-12-31\n  holdfast plan --out plan.json      then: holdfast approve plan.json --reason …\n\n\
+        Exit codes: 0 nothing waits for a person · 4 something needs an approval."
+    )]
+    Plan(PlanArgs),
+    /// Consent to the retirements that a plan asks for
+    #[command(
+        after_help = "Example:\n  holdfast plan --out plan.json\n  holdfast approve plan.json --reason \"ticket 4711: 90 days are enough for firewall logs\"\n\n\
+        Nothing is destroyed by this: the next run retires what matches exactly, and destroys it after its purge_delay."
+    )]
+    Approve(ApproveArgs),
+    /// Put a retired day back into its table
+    #[command(
+        after_help = "Example:\n  holdfast reinstate SecurityEvent 2024-03-01\n\nIt is not retired again without an approval."
+    )]
+    Reinstate(ReinstateArgs),
+    /// Take over what somebody else committed to a table
+    #[command(
+        after_help = "Example:\n  holdfast adopt SecurityEvent --reason \"OPTIMIZE by the data team, ticket 4712\"\n\n\
+        Until then nothing is destroyed in that table. Run `holdfast verify` first: it names the commits."
+    )]
+    Adopt(AdoptArgs),
     /// Archive what is due, clear raw logs that may go, settle what a killed run left
     #[command(after_help = "Examples:\n  holdfast run\n  holdfast run --table SecurityEvent\n\n\
         Safe to kill at any instant: the next run settles what is open.\n\
@@ -78,6 +101,51 @@ pub enum Command {
     Demo(DemoArgs),
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct PlanArgs {
+    /// Only this table (`Table` or `workspace/Table`; can be repeated)
+    #[arg(long = "table", value_name = "TABLE", value_parser = parse_table)]
+    pub tables: Vec<TableName>,
+    /// Plan as of this time: a date (00:00 UTC) or an RFC 3339 instant
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub as_of: Option<Timestamp>,
+    /// Write the whole plan to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ApproveArgs {
+    /// The file that `holdfast plan --out` wrote
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Why, for those who ask later
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Who consents [default: the name you are logged in with]
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ReinstateArgs {
+    /// The table (`Table` or `workspace/Table`)
+    #[arg(value_name = "TABLE", value_parser = parse_table)]
+    pub table: TableName,
+    /// The day, like 2024-03-01
+    pub day: Date,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct AdoptArgs {
+    /// The table (`Table` or `workspace/Table`)
+    #[arg(value_name = "TABLE", value_parser = parse_table)]
+    pub table: TableName,
+    /// Who changed it and why, for those who ask later
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
 }
 
 #[derive(Debug, ClapArgs)]

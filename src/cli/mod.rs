@@ -1,12 +1,16 @@
 //! The command line: arguments in, words and exit codes out. The only module that prints, through `output`.
 
+mod approve;
 mod args;
+mod by_hand;
 mod check;
 mod demo;
 mod ledger;
 mod logging;
+mod days;
 mod open;
 mod output;
+mod plan;
 mod progress;
 mod quarantine;
 mod restore;
@@ -49,6 +53,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
     match &args.command {
         Command::Check => check::check(args, output),
+        Command::Plan(plan) => plan::plan(args, plan, output),
+        Command::Approve(approve) => approve::approve(args, approve, output),
+        Command::Reinstate(reinstate) => by_hand::reinstate(args, reinstate, output),
+        Command::Adopt(adopt) => by_hand::adopt(args, adopt, output),
         Command::Run(run) => run::run(args, run, output),
         Command::Restore(restore) => restore::restore(args, restore, output),
         Command::Verify => verify::verify(args, output),

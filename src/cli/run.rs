@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::args::{Args, RunArgs};
+use super::days::{ranges, total};
 use super::open::House;
 use super::output::{Output, count, number, size};
 use super::table::aligned;
 use crate::clock::Clock;
 use crate::error::Result;
 use crate::pipeline::{self, Request, RunReport};
-use crate::plan::Reason;
+use crate::plan::{Blocker, DayVerdict, Reason, Shut};
 
 pub fn run(args: &Args, run: &RunArgs, output: &mut Output) -> Result<u8> {
     let house = House::open(args, output)?;
@@ -64,6 +65,7 @@ pub fn lines(report: &RunReport) -> Vec<String> {
         ));
     }
     lines.extend(merged(report));
+    lines.extend(expiring(report));
     lines.extend(kept(report));
     if report.unsettled > 0 {
         lines.push(format!(
@@ -76,6 +78,14 @@ pub fn lines(report: &RunReport) -> Vec<String> {
     }
     if report.strangers.len() > 20 {
         lines.push(format!("stranger: and {} more", number(report.strangers.len() as u64 - 20)));
+    }
+    if let Some(Shut::Window { .. }) = &report.shut
+        && let Some(shut) = &report.shut
+    {
+        lines.push(format!("nothing was destroyed: {shut}"));
+    }
+    if report.stopped {
+        lines.push("stopped early, as asked: what is left waits for the next run".into());
     }
     for reason in &report.doubts {
         lines.push(format!("nothing was destroyed: {reason}"));
@@ -137,6 +147,48 @@ fn merged(report: &RunReport) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// What expired, and what became of it.
+fn expiring(report: &RunReport) -> Vec<String> {
+    let done = &report.expiring;
+    let mut lines = Vec::new();
+    let mut section = |title: &str, days: &[DayVerdict], note: &dyn Fn(&DayVerdict) -> String| {
+        if !days.is_empty() {
+            lines.push(format!("{title}: {}", total(days)));
+            lines.extend(ranges(days, "table", note));
+        }
+    };
+    section("reinstated", &done.reinstated, &|_| "its rule keeps it longer, or a hold covers it".into());
+    section("retired", &done.retired, &|day| {
+        day.destroy_at.map_or_else(String::new, |date| format!("destroyed from {date}"))
+    });
+    section("destroyed", &done.destroyed, &|_| "verified gone".into());
+    // Unarmed, everything that is due would stand here every night.
+    let waits: Vec<DayVerdict> =
+        done.waiting.iter().filter(|day| !day.blockers.contains(&Blocker::Unarmed)).cloned().collect();
+    section("due, but waits", &waits, &|day| {
+        day.blockers.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    });
+    let asked = |blocker: &Blocker| matches!(blocker, Blocker::Approval { .. });
+    if waits.iter().any(|day| day.blockers.iter().any(asked)) {
+        lines
+            .push("  to consent: holdfast plan --out plan.json, then holdfast approve plan.json --reason \"…\"".into());
+    }
+    let unarmed = done.waiting.len() - waits.len();
+    if unarmed > 0 {
+        lines.push(format!("due, but not armed ([delete] expired): {}", count(unarmed as u64, "day", "days")));
+    }
+    if done.superseded > 0 {
+        lines.push(format!("destroyed: {} that merges wrote anew", count(done.superseded, "segment", "segments")));
+    }
+    if done.trimmed > 0 {
+        lines.push(format!(
+            "trimmed: {} that named what is destroyed",
+            count(done.trimmed, "Delta log file", "Delta log files")
+        ));
+    }
+    lines
 }
 
 /// What was left alone, summed by table and reason.

@@ -123,8 +123,7 @@ impl Superseded {
 
 impl ObsoleteLog {
     /// Proves that a checkpoint, which is as it was written, says all that this log file says, and that the table shows
-    /// just the segments that the ledger knows. The commit of the checkpoint's own version may go only when the table's
-    /// destroyed segments are still named (`untrimmed`).
+    /// just the segments that the ledger knows. The commit of the checkpoint's own version stays: readers want it.
     pub fn prove(subject: &Subject, state: &State, measured: &Measured) -> Result<Self, Blocked> {
         let Subject::DeltaLog { table, path } = subject else {
             return Err(Blocked::because("it is no log file"));
@@ -141,9 +140,7 @@ impl ObsoleteLog {
         if !written {
             return Err(Blocked::because("the checkpoint is not what was written"));
         }
-        let covered = version < newest.version
-            || (version == newest.version && path.ends_with(".json") && known.untrimmed && version == known.version);
-        if !covered {
+        if version >= newest.version {
             return Err(Blocked::because(format!("the newest checkpoint is of version {}", newest.version)));
         }
         let live = measured.live.get(&table.key());

@@ -225,6 +225,8 @@ pub enum Purpose {
         /// A person asked for it: what was put back is not retired again unasked.
         by_hand: bool,
     },
+    /// A commit that changes nothing, so that the one before it, which names destroyed segments, can be trimmed.
+    Trim,
     /// Segments are rewritten without some rows (`removes` names them).
     Erase { request: String },
 }

@@ -204,6 +204,11 @@ fn settle(
         Answer::Go(approved) => {
             for (verdict, approved) in due.iter_mut().zip(approved) {
                 verdict.approved = approved;
+                if approved && keeping == Keeping::Archive {
+                    // Consent buys the whole purge_delay from now on: until then it can be taken back.
+                    let after = term.rule.purge_delay.end(inputs.today());
+                    verdict.destroy_at = verdict.destroy_at.zip(after).map(|(date, after)| date.max(after));
+                }
             }
         }
         Answer::Wait(blocker) => blockers.push(blocker),
