@@ -133,10 +133,10 @@ fn settle_destructions(
             _ => HashSet::new(),
         };
         let outcome: Outcome = settle(chain, stores, armed, &step, now, |subject, state| match subject {
-            Subject::Segment { table, .. } | Subject::Quarantine { table, .. } | Subject::Raw { table, .. }
+            Subject::Segment { .. } | Subject::Quarantine { .. } | Subject::Raw { .. }
                 if open.proof == ProofKind::Expired =>
             {
-                prove_expired(subject, state, terms.of(table).as_deref(), &measurer, now)
+                prove_expired(subject, state, terms, &measurer, now)
             }
             Subject::Segment { .. } if open.proof == ProofKind::Superseded => {
                 prove_superseded(subject, state, &measurer)

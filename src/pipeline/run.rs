@@ -19,6 +19,7 @@ use super::trim::trim;
 use super::witness::check_witnesses;
 use crate::archive::Table;
 use crate::error::{Error, Kind, Result};
+use crate::gate::hold_on;
 use crate::ledger::{Armed, Body, Chain, Counts, FORMAT};
 use crate::names::TableName;
 use crate::plan::{
@@ -257,7 +258,9 @@ fn clear_due(
     report.cleared = cleared.destroyed + cleared.missing;
     context.progress.see(Event::Cleared { objects: report.cleared });
     report.errors.extend(unfinished(&cleared));
-    for kept in cleared.kept {
+    // What a hold covers by now is no damage: it waits for its release.
+    let kept = cleared.kept.into_iter().filter(|kept| hold_on(&kept.subject, chain.state()).is_none());
+    for kept in kept {
         report.not_cleared.push(NotCleared { object: kept.subject.describe(), reason: kept.reason });
     }
     if !report.not_cleared.is_empty() {

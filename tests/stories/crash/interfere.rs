@@ -32,7 +32,10 @@ impl Deed {
     fn done(self, world: &World, now: &str) {
         let mut chain = world.chain().unwrap();
         let body = match self {
-            Deed::Approval => return drop(world.approve_all(now)),
+            Deed::Approval => {
+                world.approve_all(now);
+                return;
+            }
             Deed::Hold => {
                 let text = chain.seal("a lawsuit").unwrap();
                 Body::HoldPlaced { hold: "lawsuit".into(), scope: HoldScope::default(), text }
