@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::policy::PolicyCommand;
 use crate::names::TableName;
 
 /// Keeps logs as long as policy says and can prove it.
@@ -20,7 +21,7 @@ pub struct Args {
     /// The settings file [default: $HOLDFAST_CONFIG, ./holdfast.toml, /etc/holdfast/holdfast.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// What to print: words for people or JSON for programs
+    /// What to print: words for people, JSON for programs, Markdown for pull requests (`policy diff` only)
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Log more: -v what is done, -vv every step
@@ -37,6 +38,7 @@ pub struct Args {
 pub enum Format {
     Text,
     Json,
+    Markdown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,7 +51,7 @@ pub enum LogFormat {
 pub enum Command {
     /// Validate settings and policies, and show the rule of each table
     #[command(after_help = "Exit code 1: a policy is invalid; 2: the settings are.")]
-    Check,
+    Check(CheckArgs),
     /// Show what a run would do, and why; destroy nothing
     #[command(
         after_help = "Examples:\n  holdfast plan\n  holdfast plan --table SecurityEvent --as-of 2026-12-31\n  holdfast plan --out plan.json      then: holdfast approve plan.json --reason …\n\n\
@@ -78,6 +80,13 @@ pub enum Command {
         Safe to kill at any instant: the next run settles what is open.\n\
         Exit codes: 0 done · 1 failed · 3 done, some objects failed · 4 needs a decision · 5 damage found · 75 another run holds the lease.")]
     Run(RunArgs),
+    /// Run unattended, by the cron lines of the settings and of the rules
+    #[command(
+        after_help = "Runs until SIGTERM or SIGINT, then ends after the step it is in, with exit code 0; a second signal ends it \
+        at once, which is safe. A run that fails is told on stderr and in the metrics, and the schedule goes on. What was \
+        missed is caught up once. `holdfast check` shows when each line fires next."
+    )]
+    Schedule,
     /// Give archived records back as they were, as NDJSON
     #[command(
         after_help = "Examples:\n  holdfast restore --table SecurityEvent --from 2024-03-01 --to 2024-03-31 --output march.ndjson.gz\n  \
@@ -97,6 +106,9 @@ pub enum Command {
     /// Look at records that could not be judged, and judge them again
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// See what a policy edit would do; read and write Azure's retention settings
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// See all of it on sample logs, in a folder of its own
     Demo(DemoArgs),
     /// Print a completion script for a shell
@@ -146,6 +158,13 @@ pub struct AdoptArgs {
     /// Who changed it and why, for those who ask later
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct CheckArgs {
+    /// Show when the schedule fires after this time: a date (00:00 UTC) or an RFC 3339 instant
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub as_of: Option<Timestamp>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -79,6 +79,16 @@ fn cells(range: &Range<'_>) -> Vec<String> {
     ]
 }
 
+/// From which day on these days are destroyed.
+pub fn destroyed_from<'a>(days: impl IntoIterator<Item = &'a DayVerdict>) -> String {
+    let dates: Vec<Date> = days.into_iter().filter_map(|day| day.destroy_at).collect();
+    match (dates.iter().min(), dates.iter().max()) {
+        (Some(first), Some(last)) if first == last => format!("; destroyed from {first}"),
+        (Some(first), Some(last)) => format!("; destroyed from {first} to {last}, each on its day"),
+        _ => String::new(),
+    }
+}
+
 /// Days, rows and bytes together.
 pub fn total<'a>(days: impl IntoIterator<Item = &'a DayVerdict>) -> String {
     let (mut count, mut rows, mut bytes) = (0, 0, 0);

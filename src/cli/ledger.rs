@@ -93,8 +93,9 @@ fn summary(body: &Body) -> String {
             let armed = if armed.raw || armed.expired { "armed" } else { "nothing armed" };
             format!("on {host}, {armed}")
         }
-        Body::RunEnded { exit, batches, rows, cleared } => {
-            format!("exit {exit}: {batches} batches, {rows} rows, {cleared} cleared")
+        Body::RunEnded { exit, batches, rows, cleared, partial } => {
+            let partial = if *partial { ", not of everything" } else { "" };
+            format!("exit {exit}: {batches} batches, {rows} rows, {cleared} cleared{partial}")
         }
         Body::PolicyAccepted { digest, files } => {
             format!("{} files, {}…", files.count, &digest[..12.min(digest.len())])

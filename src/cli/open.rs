@@ -5,15 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 use super::args::Args;
 use super::output::Output;
 use super::progress::watcher;
 use crate::clock::{Clock, HostClock};
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Armed, Chain, Lease, LocalLease};
-use crate::pipeline::{Context, Source};
+use crate::ledger::{Armed, Chain, Lease, LocalLease, clock_apart};
+use crate::pipeline::{Context, Source, Window};
 use crate::policy::PolicySet;
 use crate::settings::Settings;
 use crate::source::Layout;
@@ -53,6 +53,11 @@ impl House {
             .build()
             .map_err(|source| Error::from_source(Kind::Store, "starting the runtime", source))?;
         Ok(House { settings, clock: HostClock::start(), runtime })
+    }
+
+    /// The runtime that stores and signals live in.
+    pub fn handle(&self) -> &Handle {
+        self.runtime.handle()
     }
 
     pub fn archive(&self, missing: Missing) -> Result<Store> {
@@ -101,7 +106,7 @@ impl House {
     /// Everything a run needs.
     pub fn context(&self) -> Result<Context> {
         let (archive, ledger) = (self.archive(Missing::Create)?, self.ledger(Missing::Create)?);
-        let folder = local_folder(ledger.url())?;
+        let (folder, probe) = (local_folder(ledger.url())?, ledger.clone());
         let host = gethostname::gethostname().to_string_lossy().into_owned();
         let holder = serde_json::json!({
             "host": host, "process": std::process::id(), "since": self.clock.now().to_string(),
@@ -113,9 +118,9 @@ impl House {
             sources: self.sources()?,
             policies: PolicySet::read_folder(&self.settings.policies),
             armed: Armed { raw: self.settings.delete.raw, expired: self.settings.delete.expired },
-            window: None,
+            window: self.window(),
             approvers: self.settings.approvers,
-            store_clock: Box::new(|| Ok(None)),
+            store_clock: Box::new(move || clock_apart(&probe, || HostClock::start().now()).map(Some)),
             simulation: self.settings.simulation,
             memory: self.settings.memory,
             threads: threads(),
@@ -125,6 +130,12 @@ impl House {
             progress: watcher(),
             stop: Arc::default(),
         })
+    }
+
+    /// When deletions may begin, if the settings say so.
+    fn window(&self) -> Option<Box<Window>> {
+        let (window, zone) = (self.settings.delete.window?, self.settings.schedule.zone.clone());
+        Some(Box::new(move |now| (!window.contains(now, &zone)).then(|| window.next_opening(now, &zone))))
     }
 
     /// The command's one `now`: what was asked for; in a simulation the ledger's last entry; else this host's clock.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::args::{Args, PlanArgs};
-use super::days::{ranges, total};
+use super::days::{destroyed_from, ranges, total};
 use super::open::House;
 use super::output::{Output, count, number, size};
 use super::table::aligned;
@@ -65,11 +65,7 @@ pub fn lines(plan: &PlanDocument) -> Vec<String> {
     }
     let fate = |fate: Fate| plan.days.iter().filter(move |day| day.fate == fate && day.goes());
     section(&mut lines, "DESTROY", fate(Fate::Destroy), |_| String::new());
-    section(&mut lines, "RETIRE", fate(Fate::Retire), |day| match day.destroy_at {
-        Some(date) if date <= crate::policy::day_of(plan.now) && !day.approved => "and destroy at once".into(),
-        Some(date) => format!("destroyed from {date}"),
-        None => String::new(),
-    });
+    section(&mut lines, "RETIRE", fate(Fate::Retire), |_| String::new());
     section(&mut lines, "REINSTATE", fate(Fate::Reinstate), |_| "its rule keeps it longer, or a hold covers it".into());
     let waits = |verdict: &&DayVerdict| !verdict.goes();
     section(&mut lines, "DUE, BUT WAITS", plan.days.iter().filter(waits), |day| {
@@ -77,10 +73,7 @@ pub fn lines(plan: &PlanDocument) -> Vec<String> {
         texts.join("; ")
     });
     merges(&mut lines, plan);
-    section(&mut lines, "retired", fate(Fate::Retired), |day| match day.destroy_at {
-        Some(date) => format!("destroyed from {date}"),
-        None => "kept for ever".into(),
-    });
+    section(&mut lines, "retired", fate(Fate::Retired), |_| String::new());
     objects(&mut lines, plan);
     kept(&mut lines, plan);
     lines
@@ -105,7 +98,9 @@ fn section<'a>(
         return;
     }
     lines.push(String::new());
-    lines.push(format!("{title}: {}", total(days.iter().copied())));
+    let retired = matches!(days[0].fate, Fate::Retire | Fate::Retired);
+    let dates = if retired && days[0].goes() { destroyed_from(days.iter().copied()) } else { String::new() };
+    lines.push(format!("{title}: {}{dates}", total(days.iter().copied())));
     lines.extend(ranges(days, "table", note));
 }
 

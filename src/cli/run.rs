@@ -1,28 +1,34 @@
 //! `holdfast run`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use super::args::{Args, RunArgs};
-use super::days::{ranges, total};
+use super::days::{destroyed_from, ranges, total};
 use super::open::House;
 use super::output::{Output, count, number, size};
 use super::table::aligned;
 use crate::clock::Clock;
-use crate::error::Result;
-use crate::pipeline::{self, Request, RunReport};
+use crate::error::{Kind, Result};
+use crate::names::TableName;
+use crate::pipeline::{self, Context, Request, RunReport};
 use crate::plan::{Blocker, DayVerdict, Reason, Shut};
+use crate::schedule::{succeeded, update_metrics};
 
 pub fn run(args: &Args, run: &RunArgs, output: &mut Output) -> Result<u8> {
     let house = House::open(args, output)?;
     let request = Request { now: house.now(run.as_of)?, tables: run.tables.clone(), schedules: None };
-    let context = house.context()?;
-    if let Err(policies) = &context.policies
-        && !output.is_json()
-    {
-        output.note(policies.render(output.color));
-    }
-    let report = pipeline::run(&context, &request, house.clock.now())?;
-    drop(context);
+    run_once(&house, &request, Arc::default(), output)
+}
+
+/// One run, told and written into the metrics. `stop`: set from outside when it should end after the step it is in.
+pub fn run_once(house: &House, request: &Request, stop: Arc<AtomicBool>, output: &mut Output) -> Result<u8> {
+    let began = house.clock.monotonic();
+    let outcome = attempt(house, request, stop, output);
+    record(house, request, &outcome, began);
+    let (report, _) = outcome?;
     if output.is_json() {
         output.json(&report)?;
     } else {
@@ -34,6 +40,53 @@ pub fn run(args: &Args, run: &RunArgs, output: &mut Output) -> Result<u8> {
         output.error(error);
     }
     Ok(report.exit_code())
+}
+
+/// The report, and the tables in which all that was due is done.
+fn attempt(
+    house: &House,
+    request: &Request,
+    stop: Arc<AtomicBool>,
+    output: &mut Output,
+) -> Result<(RunReport, Vec<TableName>)> {
+    let context = Context { stop, ..house.context()? };
+    let outcome = pipeline::run(&context, request, house.clock.now());
+    let held = outcome.as_ref().is_err_and(|error| error.kind() == Kind::LeaseHeld);
+    if let Err(policies) = &context.policies
+        && !output.is_json()
+        && !held
+    {
+        output.note(policies.render(output.color));
+    }
+    let report = outcome?;
+    // Under an older policy nothing counts as done.
+    let done = context.policies.as_ref().map_or_else(|_| Vec::new(), |policies| succeeded(&report, request, policies));
+    Ok((report, done))
+}
+
+/// Monitoring must not fail a run: what goes wrong here is logged.
+fn record(house: &House, request: &Request, outcome: &Result<(RunReport, Vec<TableName>)>, began: Duration) {
+    let Some(path) = &house.settings.schedule.metrics else { return };
+    if outcome.as_ref().is_err_and(|error| error.kind() == Kind::LeaseHeld) {
+        return;
+    }
+    let took = house.clock.monotonic().saturating_sub(began);
+    let written = update_metrics(path, |metrics| {
+        metrics.last_run = Some(request.now);
+        metrics.last_duration = Some(took);
+        metrics.last_exit_code = Some(match outcome {
+            Ok((report, _)) => report.exit_code(),
+            Err(error) => error.exit_code(),
+        });
+        let report = outcome.as_ref().ok();
+        metrics.last_rows =
+            Some(report.map_or(0, |(report, _)| report.tables.values().map(|table| table.counts.archived).sum()));
+        let done = report.map_or(&[][..], |(_, done)| done);
+        metrics.last_success.extend(done.iter().map(|table| (table.to_string(), request.now)));
+    });
+    if let Err(error) = written {
+        tracing::warn!(%error, hint = error.hint(), "the metrics are out of date");
+    }
 }
 
 /// The report in words.
@@ -155,14 +208,13 @@ fn expiring(report: &RunReport) -> Vec<String> {
     let mut lines = Vec::new();
     let mut section = |title: &str, days: &[DayVerdict], note: &dyn Fn(&DayVerdict) -> String| {
         if !days.is_empty() {
-            lines.push(format!("{title}: {}", total(days)));
+            let dates = if title == "retired" { destroyed_from(days) } else { String::new() };
+            lines.push(format!("{title}: {}{dates}", total(days)));
             lines.extend(ranges(days, "table", note));
         }
     };
     section("reinstated", &done.reinstated, &|_| "its rule keeps it longer, or a hold covers it".into());
-    section("retired", &done.retired, &|day| {
-        day.destroy_at.map_or_else(String::new, |date| format!("destroyed from {date}"))
-    });
+    section("retired", &done.retired, &|_| String::new());
     section("destroyed", &done.destroyed, &|_| "verified gone".into());
     // Unarmed, everything that is due would stand here every night.
     let waits: Vec<DayVerdict> =

@@ -52,6 +52,9 @@ pub enum Body {
         batches: u64,
         rows: u64,
         cleared: u64,
+        /// It was stopped early or asked for certain tables: for a schedule it does not count.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        partial: bool,
     },
     /// The policy that rules from here on.
     PolicyAccepted {

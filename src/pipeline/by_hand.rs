@@ -161,7 +161,7 @@ fn begin(context: &Context, now: Timestamp) -> Result<(Chain, Box<dyn Lease>)> {
 }
 
 fn end(chain: &mut Chain, now: Timestamp) -> Result<()> {
-    chain.append_or_end(now, Body::RunEnded { exit: 0, batches: 0, rows: 0, cleared: 0 })?;
+    chain.append_or_end(now, Body::RunEnded { exit: 0, batches: 0, rows: 0, cleared: 0, partial: true })?;
     chain.write_head()?;
     write_inventory(chain, now)
 }

@@ -91,7 +91,7 @@ fn stop_foreign(context: &Context, state: &State, deciding: &mut Deciding<'_>, p
         let Some(known) = state.tables.get(&key) else { continue };
         if let Err(error) = ours(&context.archive, state, known) {
             deciding.stopped.insert(key, error.reason().to_owned());
-            errors.push(error);
+            errors.push(error.of_table(&known.name));
         }
     }
 }
@@ -133,7 +133,7 @@ fn change_membership(
                     Ok(Step::Overtaken) => continue 'decide,
                     // A damaged table stops itself, not the others (I12).
                     Err(error) if matches!(error.kind(), Kind::Damaged | Kind::Decision) => {
-                        done.errors.push(error);
+                        done.errors.push(error.of_table(&table));
                         failed.insert(table.key());
                     }
                     Err(error) => return Err(error),
@@ -250,7 +250,7 @@ fn destroy_expired(
             |subject, state| prove_expired(subject, state, deciding.terms, measurer, deciding.now),
         )?;
         let whole = outcome.kept.is_empty() && outcome.failed.is_empty();
-        take(outcome, chain.state(), deciding, done);
+        take(outcome, &table, chain.state(), deciding, done);
         if whole {
             if keeping == Keeping::Archive {
                 left_behind(context, chain.state(), &table, &verdicts, done)?;
@@ -357,7 +357,7 @@ fn destroy_superseded(
             |subject, state| prove_superseded(subject, state, measurer),
         )?;
         done.superseded += outcome.destroyed;
-        take(outcome, chain.state(), deciding, done);
+        take(outcome, &table, chain.state(), deciding, done);
     }
     Ok(())
 }
@@ -387,7 +387,8 @@ fn left_behind(
                         format!("looking at what is left of a destroyed day in {table}"),
                         format!("{path} is there, and no ledger entry knows it"),
                     )
-                    .with_hint("it may hold records that had to go: find out who wrote it, and remove it by hand"),
+                    .with_hint("it may hold records that had to go: find out who wrote it, and remove it by hand")
+                    .of_table(table),
                 );
             }
         }
@@ -395,15 +396,16 @@ fn left_behind(
     Ok(())
 }
 
-fn take(outcome: Outcome, state: &State, deciding: &Deciding<'_>, done: &mut Expiring) {
-    done.errors.extend(unfinished(&outcome));
+fn take(outcome: Outcome, table: &TableName, state: &State, deciding: &Deciding<'_>, done: &mut Expiring) {
+    done.errors.extend(unfinished(&outcome).map(|error| error.of_table(table)));
     for kept in outcome.kept {
         let name = kept.subject.describe();
         // What came to protect it is no damage.
         if hold_on(&kept.subject, state).is_none() && deciding.terms.govern(state) {
             done.errors.push(
                 Error::new(Kind::Damaged, format!("destroying {name}"), kept.reason.clone())
-                    .with_hint("it is due, but was kept: run `holdfast verify`"),
+                    .with_hint("it is due, but was kept: run `holdfast verify`")
+                    .of_table(table),
             );
         }
         done.kept.push((name, kept.reason));

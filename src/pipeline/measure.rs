@@ -74,7 +74,7 @@ impl Measurer {
             }
             Err(error) => {
                 self.measured.live.remove(&key);
-                self.failed.push(error);
+                self.failed.push(error.of_table(&table.name));
                 false
             }
         }

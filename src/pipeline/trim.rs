@@ -31,10 +31,12 @@ pub fn trim(
         match trim_table(context, chain, stores, deciding, &known) {
             Ok((count, failed)) => {
                 trimmed += count;
-                errors.extend(failed);
+                errors.extend(failed.map(|error| error.of_table(&known.name)));
             }
             // A damaged table stops itself, not the others (I12).
-            Err(error) if matches!(error.kind(), Kind::Damaged | Kind::Decision) => errors.push(error),
+            Err(error) if matches!(error.kind(), Kind::Damaged | Kind::Decision) => {
+                errors.push(error.of_table(&known.name));
+            }
             Err(error) => return Err(error),
         }
     }

@@ -82,6 +82,12 @@ impl DayVerdict {
         self.blockers.is_empty()
     }
 
+    /// True if a person's consent is all that is missing. Unarmed, nothing would happen anyway.
+    pub fn asks(&self) -> bool {
+        let asked = |blocker: &Blocker| matches!(blocker, Blocker::Approval { .. });
+        self.blockers.iter().any(asked) && !self.blockers.contains(&Blocker::Unarmed)
+    }
+
     /// True if its date has come, but something is in the way.
     pub fn overdue(&self) -> bool {
         !self.blockers.is_empty()
