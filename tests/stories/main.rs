@@ -11,6 +11,8 @@
 mod faults;
 #[path = "../support/site.rs"]
 mod site;
+#[path = "../support/standing.rs"]
+mod standing;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "the library's own tests use the rest of it")]
 mod support;
