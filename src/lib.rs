@@ -25,6 +25,7 @@ pub mod plan;
 pub mod pipeline;
 pub mod restore;
 pub mod verify;
+pub mod explain;
 pub mod cli;
 
 pub use error::{Error, Kind, Result};

@@ -1,6 +1,7 @@
 //! The command line: arguments in, words and exit codes out. The only module that prints, through `output`.
 
 mod args;
+mod certificate;
 mod check;
 mod demo;
 mod ledger;
@@ -11,8 +12,10 @@ mod progress;
 mod quarantine;
 mod restore;
 mod run;
+mod status;
 mod table;
 mod verify;
+mod why;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -52,6 +55,8 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
         Command::Run(run) => run::run(args, run, output),
         Command::Restore(restore) => restore::restore(args, restore, output),
         Command::Verify => verify::verify(args, output),
+        Command::Why(why) => why::why(args, why, output),
+        Command::Status(status) => status::status(args, status, output),
         Command::Ledger(command) => ledger::ledger(args, command, output),
         Command::Quarantine(command) => quarantine::quarantine(args, command, output),
         Command::Demo(demo) => demo::demo(args, demo, output),

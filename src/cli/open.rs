@@ -127,6 +127,13 @@ impl House {
         })
     }
 
+    /// When the schedule fires first at or after an instant, by a rule's own line or the settings'.
+    ///
+    /// Nothing here runs by a schedule yet: it is whoever starts `holdfast run` who knows.
+    pub fn fires(&self) -> Result<impl Fn(Option<&str>, Timestamp) -> Option<Timestamp> + use<>> {
+        Ok(|_: Option<&str>, _: Timestamp| None)
+    }
+
     /// The command's one `now`: what was asked for; in a simulation the ledger's last entry; else this host's clock.
     pub fn now(&self, as_of: Option<Timestamp>) -> Result<Timestamp> {
         if let Some(as_of) = as_of {
