@@ -26,6 +26,7 @@ pub mod pipeline;
 pub mod restore;
 pub mod verify;
 pub mod schedule;
+pub mod explain;
 pub mod cli;
 
 pub use error::{Error, Kind, Result};

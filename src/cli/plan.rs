@@ -16,7 +16,7 @@ use crate::policy::Origin;
 pub fn plan(args: &Args, plan: &PlanArgs, output: &mut Output) -> Result<u8> {
     let house = House::open(args, output)?;
     let request = Request { now: house.now(plan.as_of)?, tables: plan.tables.clone(), schedules: None };
-    let context = house.context()?;
+    let context = house.looking()?;
     if let Err(policies) = &context.policies
         && !output.is_json()
     {

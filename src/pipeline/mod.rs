@@ -44,7 +44,7 @@ pub use expire::Expiring;
 pub use inventory::inventory;
 pub use limits::Limits;
 pub use merge::Merged;
-pub use planning::{Planned, plan};
+pub use planning::{Looked, Planned, look, plan};
 pub use retry::{Retried, retry};
 pub use run::{NotCleared, RunReport, TableReport, run};
 pub use witness::check_witnesses;
