@@ -19,23 +19,7 @@ use crate::source::Layout;
 
 /// Reads the ledger only. Exit code 4: nothing of the day was destroyed.
 pub fn certificate(house: &House, table: &TableName, day: Date, output: &mut Output) -> Result<u8> {
-    let chain = house.chain()?;
-    let known = known_tables(chain.state(), None);
-    if !known.contains(table) {
-        return Err(unknown_table(table, &known));
-    }
-    let layouts: BTreeMap<String, Layout> = house
-        .settings
-        .sources
-        .iter()
-        .filter_map(|source| Some((source.name.clone(), Layout::parse(&source.layout).ok()?)))
-        .collect();
-    let period = |id: &ObjectId| {
-        let period = layouts.get(&id.source)?.read(&id.path)?.period?;
-        Some((day_of(period.start), day_of(period.end - SignedDuration::from_nanos(1))))
-    };
-    let annals = Annals::read(&chain, table)?;
-    let certificate = gather(&chain, &annals, table, day, &period)?;
+    let certificate = read(house, table, day)?;
     if output.is_json() {
         output.json(&certificate)?;
     } else {
@@ -52,6 +36,27 @@ pub fn certificate(house: &House, table: &TableName, day: Date, output: &mut Out
         "nothing of that day was destroyed",
     )
     .with_hint(format!("`holdfast why {table} {day}` says what is kept, and when it goes")))
+}
+
+/// The certificate of one day, from the ledger.
+pub fn read(house: &House, table: &TableName, day: Date) -> Result<Certificate> {
+    let chain = house.chain()?;
+    let known = known_tables(chain.state(), None);
+    if !known.contains(table) {
+        return Err(unknown_table(table, &known));
+    }
+    let layouts: BTreeMap<String, Layout> = house
+        .settings
+        .sources
+        .iter()
+        .filter_map(|source| Some((source.name.clone(), Layout::parse(&source.layout).ok()?)))
+        .collect();
+    let period = |id: &ObjectId| {
+        let period = layouts.get(&id.source)?.read(&id.path)?.period?;
+        Some((day_of(period.start), day_of(period.end - SignedDuration::from_nanos(1))))
+    };
+    let annals = Annals::read(&chain, table)?;
+    gather(&chain, &annals, table, day, &period)
 }
 
 /// The very bytes that `--format json` prints: what the SHA-256 on the certificate is of.

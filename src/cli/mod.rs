@@ -8,6 +8,7 @@ mod check;
 mod demo;
 mod ledger;
 mod logging;
+mod nights;
 mod days;
 mod open;
 mod output;
