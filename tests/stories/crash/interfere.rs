@@ -13,7 +13,7 @@ use holdfast::policy::{PolicyFile, PolicySet};
 use super::expire::{RETIRING, Story, before_consent, policy, story};
 use super::merging::merging;
 use super::{Act, play};
-use crate::faults::{Call, Fault, Faults};
+use crate::faults::{Call, Faults};
 use crate::standing::{named_though_gone, standing, standing_beside};
 use crate::world::{World, for_all, run_at};
 
@@ -63,32 +63,29 @@ fn on_their_way(world: &World) -> BTreeSet<String> {
     subjects.filter_map(path).collect()
 }
 
-/// Lets a run come to its call `n`, does the deed, and lets it go on. Gives what stood then and was on no intent, and what
+/// Lets a run come to its append of `entry`, does the deed, and lets it go on. Gives what stood then and was on no intent, and what
 /// the run reports.
-fn interrupted(world: &World, n: usize, now: &'static str, deed: Deed) -> (BTreeSet<u32>, Result<(), String>) {
+fn interrupted(world: &World, entry: &str, now: &'static str, deed: Deed) -> (BTreeSet<u32>, Result<(), String>) {
     let (paused, reached) = mpsc::channel();
     let mut stood = BTreeSet::new();
     let ended = thread::scope(|scope| {
         let run = scope.spawn(move || {
-            let faults = Faults::pausing(n, Fault::PauseBefore, paused);
+            let faults = Faults::pausing_before_entry(entry, paused);
             let report = run_at(&world.context(Some(&faults), None), now);
             let report = report.map_err(|error| format!("the run failed: {error}"))?;
             report.errors.first().map_or(Ok(()), |error| Err(format!("the run reports {error}")))
         });
-        let resume = reached.recv().unwrap();
-        deed.done(world, now);
-        stood = standing_beside(world, &on_their_way(world));
-        resume.send(()).unwrap();
-        run.join().unwrap()
+        match reached.recv() {
+            Ok(resume) => {
+                deed.done(world, now);
+                stood = standing_beside(world, &on_their_way(world));
+                resume.send(()).unwrap();
+                run.join().unwrap()
+            }
+            Err(_) => Err(format!("it never came there: {:?}", run.join())),
+        }
     });
     (stood, ended)
-}
-
-/// The calls of a run that append an entry.
-fn appends(calls: &[Call]) -> Vec<usize> {
-    let entry = |call: &Call| call.store == "ledger" && call.act == "put_opts" && call.path.len() == 17;
-    let numbered = |call: &Call| call.path.as_bytes()[0].is_ascii_digit();
-    (0..calls.len()).filter(|n| entry(&calls[*n]) && numbered(&calls[*n])).collect()
 }
 
 /// Does the deed before every append of an undisturbed run at `now`, and lets the next run follow. `look` adds what is
@@ -101,19 +98,18 @@ fn interfere(
 ) {
     let faults = Faults::none();
     run_at(&before.fork().context(Some(&faults), None), now).unwrap();
-    let calls = faults.calls();
-    let appends = appends(&calls);
+    let appends: Vec<String> = faults.calls().into_iter().filter(Call::is_entry).map(|call| call.path).collect();
     assert!(appends.len() >= 3, "a run begins, settles and ends: {appends:?}");
-    for_all(&appends, |n| {
+    for_all(&appends, |entry| {
         let world = before.fork();
-        let (stood, ended) = interrupted(&world, *n, now, deed);
+        let (stood, ended) = interrupted(&world, entry, now, deed);
         let mut wrong: Vec<String> = ended.err().into_iter().collect();
         wrong.extend(gone(&world, &stood));
         wrong.extend(play(Act::Run, &world, None, now).err().map(|why| format!("then {why}")));
         look(&world, &stood, &mut wrong);
         wrong.extend(world.loose_ends());
         wrong.extend(named_though_gone(&world));
-        (!wrong.is_empty()).then(|| format!("{deed:?} before call {n} ({}):\n  {}", calls[*n], wrong.join("\n  ")))
+        (!wrong.is_empty()).then(|| format!("{deed:?} before {entry}:\n  {}", wrong.join("\n  ")))
     });
 }
 
