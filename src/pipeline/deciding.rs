@@ -53,11 +53,19 @@ impl From<&Request> for Only {
     }
 }
 
-/// The approvals that are valid at `now`. One whose name was destroyed counts for nobody.
+/// The approvals that are valid at `now`. One whose name was destroyed or damaged counts for nobody.
 pub fn consents(chain: &Chain, needed: u8, now: Timestamp) -> Result<Consents> {
     let mut given = Vec::new();
     for approval in chain.state().approvals.iter().filter(|approval| approval.at <= now && now < approval.until) {
-        let Some(by) = unseal(chain.store(), &approval.by)? else { continue };
+        let by = match unseal(chain.store(), &approval.by) {
+            Ok(Some(by)) => by,
+            Ok(None) => continue,
+            Err(error) if error.kind() == Kind::Damaged => {
+                tracing::warn!(%error, entry = approval.seq, "an approval counts for nobody: its name is damaged");
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         given.push(Consent { at: approval.at, by, items: approval.items.iter().cloned().collect() });
     }
     Ok(Consents { given, needed })

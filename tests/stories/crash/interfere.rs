@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use std::sync::mpsc;
 use std::thread;
 
-use holdfast::ledger::{Body, HoldScope, Subject};
+use holdfast::ledger::{Batch, Body, HoldScope, Stage, Subject};
 use holdfast::policy::{PolicyFile, PolicySet};
 
-use super::expire::{RETIRING, Story, before_consent, policy, story};
+use super::expire::{LATE, RETIRING, Story, before_consent, policy, story};
 use super::merging::merging;
 use super::{Act, play};
 use crate::faults::{Call, Faults};
@@ -63,6 +63,13 @@ fn on_their_way(world: &World) -> BTreeSet<String> {
     subjects.filter_map(path).collect()
 }
 
+/// True once the ledger says of some record that it was expired when it came.
+fn some_expired_on_arrival(world: &World) -> bool {
+    let chain = world.chain().unwrap();
+    let prepared = |batch: &Batch| matches!(&batch.stage, Stage::Prepared(prepared) if prepared.counts.expired > 0);
+    chain.state().batches.values().any(prepared) || chain.state().objects.values().any(|known| known.counts.expired > 0)
+}
+
 /// Lets a run come to its append of `entry`, does the deed, and lets it go on. Gives what stood then and was on no intent, and what
 /// the run reports.
 fn interrupted(world: &World, entry: &str, now: &'static str, deed: Deed) -> (BTreeSet<u32>, Result<(), String>) {
@@ -79,6 +86,10 @@ fn interrupted(world: &World, entry: &str, now: &'static str, deed: Deed) -> (BT
             Ok(resume) => {
                 deed.done(world, now);
                 stood = standing_beside(world, &on_their_way(world));
+                // By the ledger's word it has gone: only a hold keeps the raw object that it lies in.
+                if deed == Deed::LongerPolicy && some_expired_on_arrival(world) {
+                    stood.remove(&LATE);
+                }
                 resume.send(()).unwrap();
                 run.join().unwrap()
             }
