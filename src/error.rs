@@ -51,13 +51,14 @@ pub struct Error {
     attempted: String,
     reason: String,
     hint: Option<String>,
+    table: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
     /// `attempted` names the act and the object ("reading ledger entry 12"), `reason` says why it failed.
     pub fn new(kind: Kind, attempted: impl Into<String>, reason: impl Into<String>) -> Self {
-        Error { kind, attempted: attempted.into(), reason: reason.into(), hint: None, source: None }
+        Error { kind, attempted: attempted.into(), reason: reason.into(), hint: None, table: None, source: None }
     }
 
     /// An error with another error as its reason.
@@ -71,6 +72,7 @@ impl Error {
             attempted: attempted.into(),
             reason: source.to_string(),
             hint: None,
+            table: None,
             source: Some(Box::new(source)),
         }
     }
@@ -85,6 +87,16 @@ impl Error {
     pub fn with_kind(mut self, kind: Kind) -> Self {
         self.kind = kind;
         self
+    }
+
+    /// The one table that it has to do with: the others are well. An error without a table may have to do with any.
+    pub fn of_table(mut self, table: impl fmt::Display) -> Self {
+        self.table = Some(table.to_string());
+        self
+    }
+
+    pub fn table(&self) -> Option<&str> {
+        self.table.as_deref()
     }
 
     pub fn kind(&self) -> Kind {

@@ -25,6 +25,7 @@ pub mod plan;
 pub mod pipeline;
 pub mod restore;
 pub mod verify;
+pub mod schedule;
 pub mod explain;
 pub mod cli;
 

@@ -30,4 +30,5 @@ mod table;
 mod round_trip;
 
 pub use quarantine::{QuarantineItem, QuarantineWriter, quarantine_folder, read_bytes, read_items};
+pub use schema::{DAY, PART};
 pub use table::{Table, checkpoint_path, commit_path, segment_location, segment_path, table_path, witness_of};

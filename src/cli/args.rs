@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::policy::PolicyCommand;
 use crate::names::TableName;
 
 /// Keeps logs as long as policy says and can prove it.
@@ -20,7 +21,7 @@ pub struct Args {
     /// The settings file [default: $HOLDFAST_CONFIG, ./holdfast.toml, /etc/holdfast/holdfast.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// What to print: words for people or JSON for programs
+    /// What to print: words for people, JSON for programs, Markdown for pull requests (`policy diff` only)
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Log more: -v what is done, -vv every step
@@ -37,6 +38,7 @@ pub struct Args {
 pub enum Format {
     Text,
     Json,
+    Markdown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,12 +51,42 @@ pub enum LogFormat {
 pub enum Command {
     /// Validate settings and policies, and show the rule of each table
     #[command(after_help = "Exit code 1: a policy is invalid; 2: the settings are.")]
-    Check,
+    Check(CheckArgs),
+    /// Show what a run would do, and why; destroy nothing
+    #[command(
+        after_help = "Examples:\n  holdfast plan\n  holdfast plan --table SecurityEvent --as-of 2026-12-31\n  holdfast plan --out plan.json      then: holdfast approve plan.json --reason …\n\n\
+        Exit codes: 0 nothing waits for a person · 4 something needs an approval."
+    )]
+    Plan(PlanArgs),
+    /// Consent to the retirements that a plan asks for
+    #[command(
+        after_help = "Example:\n  holdfast plan --out plan.json\n  holdfast approve plan.json --reason \"ticket 4711: 90 days are enough for firewall logs\"\n\n\
+        Nothing is destroyed by this: the next run retires what matches exactly, and destroys it after its purge_delay."
+    )]
+    Approve(ApproveArgs),
+    /// Put a retired day back into its table
+    #[command(
+        after_help = "Example:\n  holdfast reinstate SecurityEvent 2024-03-01\n\nIt is not retired again without an approval."
+    )]
+    Reinstate(ReinstateArgs),
+    /// Take over what somebody else committed to a table
+    #[command(
+        after_help = "Example:\n  holdfast adopt SecurityEvent --reason \"OPTIMIZE by the data team, ticket 4712\"\n\n\
+        Until then nothing is destroyed in that table. Run `holdfast verify` first: it names the commits."
+    )]
+    Adopt(AdoptArgs),
     /// Archive what is due, clear raw logs that may go, settle what a killed run left
     #[command(after_help = "Examples:\n  holdfast run\n  holdfast run --table SecurityEvent\n\n\
         Safe to kill at any instant: the next run settles what is open.\n\
         Exit codes: 0 done · 1 failed · 3 done, some objects failed · 4 needs a decision · 5 damage found · 75 another run holds the lease.")]
     Run(RunArgs),
+    /// Run unattended, by the cron lines of the settings and of the rules
+    #[command(
+        after_help = "Runs until SIGTERM or SIGINT, then ends after the step it is in, with exit code 0; a second signal ends it \
+        at once, which is safe. A run that fails is told on stderr and in the metrics, and the schedule goes on. What was \
+        missed is caught up once. `holdfast check` shows when each line fires next."
+    )]
+    Schedule,
     /// Give archived records back as they were, as NDJSON
     #[command(
         after_help = "Examples:\n  holdfast restore --table SecurityEvent --from 2024-03-01 --to 2024-03-31 --output march.ndjson.gz\n  \
@@ -69,18 +101,14 @@ pub enum Command {
     )]
     Verify,
     /// Why something is kept or goes: its rule, its dates, what is in the way; or the certificate of its destruction
-    #[command(
-        after_help = "Examples:\n  holdfast why SecurityEvent 2024-03-05\n  \
+    #[command(after_help = "Examples:\n  holdfast why SecurityEvent 2024-03-05\n  \
         holdfast why collector:SecurityEvent/2024/03/05/14/a.json\n  \
         holdfast why SecurityEvent 2024-03-05 --certificate > certificate.txt\n\n\
-        Exit code 4 with --certificate: nothing of that day was destroyed."
-    )]
+        Exit code 4 with --certificate: nothing of that day was destroyed.")]
     Why(WhyArgs),
     /// How it all stands: the last run, what waits, what is overdue, and what to do
-    #[command(
-        after_help = "Reads only, and works while a run is under way.\n\
-        Exit codes: 0 fine · 1 the last run failed, never ended, or is too long ago · 3 it left objects undone · 4 a decision waits · 5 damage found."
-    )]
+    #[command(after_help = "Reads only, and works while a run is under way.\n\
+        Exit codes: 0 fine · 1 the last run failed, never ended, or is too long ago · 3 it left objects undone · 4 a decision waits · 5 damage found.")]
     Status(StatusArgs),
     /// Look at the ledger: what was intended, what was done
     #[command(subcommand)]
@@ -88,10 +116,65 @@ pub enum Command {
     /// Look at records that could not be judged, and judge them again
     #[command(subcommand)]
     Quarantine(QuarantineCommand),
+    /// See what a policy edit would do; read and write Azure's retention settings
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// See all of it on sample logs, in a folder of its own
     Demo(DemoArgs),
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct PlanArgs {
+    /// Only this table (`Table` or `workspace/Table`; can be repeated)
+    #[arg(long = "table", value_name = "TABLE", value_parser = parse_table)]
+    pub tables: Vec<TableName>,
+    /// Plan as of this time: a date (00:00 UTC) or an RFC 3339 instant
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub as_of: Option<Timestamp>,
+    /// Write the whole plan to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ApproveArgs {
+    /// The file that `holdfast plan --out` wrote
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Why, for those who ask later
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Who consents [default: the name you are logged in with]
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ReinstateArgs {
+    /// The table (`Table` or `workspace/Table`)
+    #[arg(value_name = "TABLE", value_parser = parse_table)]
+    pub table: TableName,
+    /// The day, like 2024-03-01
+    pub day: Date,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct AdoptArgs {
+    /// The table (`Table` or `workspace/Table`)
+    #[arg(value_name = "TABLE", value_parser = parse_table)]
+    pub table: TableName,
+    /// Who changed it and why, for those who ask later
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct CheckArgs {
+    /// Show when the schedule fires after this time: a date (00:00 UTC) or an RFC 3339 instant
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub as_of: Option<Timestamp>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -19,6 +19,27 @@ use crate::source::Layout;
 
 /// Reads the ledger only. Exit code 4: nothing of the day was destroyed.
 pub fn certificate(house: &House, table: &TableName, day: Date, output: &mut Output) -> Result<u8> {
+    let certificate = read(house, table, day)?;
+    if output.is_json() {
+        output.json(&certificate)?;
+    } else {
+        for line in lines(&certificate)? {
+            output.line(line)?;
+        }
+    }
+    if certificate.proves() {
+        return Ok(0);
+    }
+    Err(Error::new(
+        Kind::Decision,
+        format!("certifying the destruction of {table} on {day}"),
+        "nothing of that day was destroyed",
+    )
+    .with_hint(format!("`holdfast why {table} {day}` says what is kept, and when it goes")))
+}
+
+/// The certificate of one day, from the ledger.
+pub fn read(house: &House, table: &TableName, day: Date) -> Result<Certificate> {
     let chain = house.chain()?;
     let known = known_tables(chain.state(), None);
     if !known.contains(table) {
@@ -35,19 +56,7 @@ pub fn certificate(house: &House, table: &TableName, day: Date, output: &mut Out
         Some((day_of(period.start), day_of(period.end - SignedDuration::from_nanos(1))))
     };
     let annals = Annals::read(&chain, table)?;
-    let certificate = gather(&chain, &annals, table, day, &period)?;
-    if output.is_json() {
-        output.json(&certificate)?;
-    } else {
-        for line in lines(&certificate)? {
-            output.line(line)?;
-        }
-    }
-    if certificate.proves() {
-        return Ok(0);
-    }
-    Err(Error::new(Kind::Decision, format!("certifying the destruction of {table} on {day}"), "nothing of that day was destroyed")
-        .with_hint(format!("`holdfast why {table} {day}` says what is kept, and when it goes")))
+    gather(&chain, &annals, table, day, &period)
 }
 
 /// The very bytes that `--format json` prints: what the SHA-256 on the certificate is of.
@@ -61,7 +70,11 @@ pub fn json_bytes(certificate: &Certificate) -> Result<Vec<u8>> {
 /// The certificate for people.
 pub fn lines(certificate: &Certificate) -> Result<Vec<String>> {
     let mut page = Page::default();
-    let title = if certificate.proves() { "CERTIFICATE OF DESTRUCTION" } else { "NO CERTIFICATE: NOTHING OF THIS DAY WAS DESTROYED" };
+    let title = if certificate.proves() {
+        "CERTIFICATE OF DESTRUCTION"
+    } else {
+        "NO CERTIFICATE: NOTHING OF THIS DAY WAS DESTROYED"
+    };
     page.text(title);
     page.text(format!("{}, {}", certificate.table, certificate.day));
     let simulation = if certificate.simulation { " (a simulation: its times were set)" } else { "" };
@@ -69,7 +82,11 @@ pub fn lines(certificate: &Certificate) -> Result<Vec<String>> {
     page.text(if certificate.complete {
         "Nothing of this day is left, as far as the ledger knows.".to_owned()
     } else {
-        format!("NOT ALL IS DESTROYED: {} below {} no part of this certificate.", count(certificate.left.len() as u64, "thing", "things"), if certificate.left.len() == 1 { "is" } else { "are" })
+        format!(
+            "NOT ALL IS DESTROYED: {} below {} no part of this certificate.",
+            count(certificate.left.len() as u64, "thing", "things"),
+            if certificate.left.len() == 1 { "is" } else { "are" }
+        )
     });
     what(certificate, &mut page);
     rules(certificate, &mut page);
@@ -126,7 +143,16 @@ fn what(certificate: &Certificate, page: &mut Page) {
             Keeping::Quarantine => "quarantine",
         };
         page.fact(format!("{kind} {}", file.path));
-        page.detail("holds", format!("{}, {} ({} bytes), part {}", count(file.rows, "record", "records"), size(file.bytes), number(file.bytes), file.part));
+        page.detail(
+            "holds",
+            format!(
+                "{}, {} ({} bytes), part {}",
+                count(file.rows, "record", "records"),
+                size(file.bytes),
+                number(file.bytes),
+                file.part
+            ),
+        );
         page.detail("SHA-256", &file.sha256);
         if let Some(sum) = &file.record_set {
             page.detail("record set", format!("{} records, digest {sum}", number(file.rows)));
@@ -155,12 +181,17 @@ fn outcome(file: &DestroyedFile) -> String {
 fn grounds(certificate: &Certificate) -> Vec<(&'static str, &Ground)> {
     let mut found: Vec<(&'static str, &Ground)> = Vec::new();
     let same = |one: &Ground, other: &Ground| {
-        (&one.file, one.line, &one.rule_digest, &one.policy) == (&other.file, other.line, &other.rule_digest, &other.policy)
+        (&one.file, one.line, &one.rule_digest, &one.policy)
+            == (&other.file, other.line, &other.rule_digest, &other.policy)
             && (one.expires, one.destroy_at) == (other.expires, other.destroy_at)
     };
     for file in &certificate.files {
         let retired = file.retired.as_ref().and_then(|retired| retired.ground.as_ref());
-        for (act, ground) in retired.map(|ground| ("retired", ground)).into_iter().chain(file.ground.as_ref().map(|ground| ("destroyed", ground))) {
+        for (act, ground) in retired
+            .map(|ground| ("retired", ground))
+            .into_iter()
+            .chain(file.ground.as_ref().map(|ground| ("destroyed", ground)))
+        {
             if !found.iter().any(|(known, other)| *known == act && same(other, ground)) {
                 found.push((act, ground));
             }
@@ -197,7 +228,11 @@ fn consents(certificate: &Certificate, page: &mut Page) {
     page.section("By whose consent");
     if certificate.approvals.is_empty() {
         let asked = certificate.files.iter().any(|file| file.consented);
-        page.text(if asked { "      it was asked for and given, by entries that this version cannot find" } else { "      none was needed" });
+        page.text(if asked {
+            "      it was asked for and given, by entries that this version cannot find"
+        } else {
+            "      none was needed"
+        });
     }
     for approval in &certificate.approvals {
         page.fact(format!("approved in {}", entry(&approval.entry)));
@@ -219,7 +254,13 @@ fn retired(certificate: &Certificate, page: &mut Page) {
             page.section("How it left its table");
         }
         told.push(&retired.batch);
-        let why = if retired.superseded { "written anew" } else if retired.ground.is_some() { "retired" } else { "taken out by others, and adopted" };
+        let why = if retired.superseded {
+            "written anew"
+        } else if retired.ground.is_some() {
+            "retired"
+        } else {
+            "taken out by others, and adopted"
+        };
         page.fact(format!("{why} by batch {}, Delta version {}", retired.batch, retired.delta_version));
         page.detail("intended", entry(&retired.intended));
         page.detail("committed", entry(&retired.committed));
@@ -254,7 +295,10 @@ fn step_details(step: &Step, page: &mut Page) {
         page.detail("outcome", "none yet: unknown");
         return;
     };
-    page.detail("outcome", format!("{}: {} destroyed, {} missing, {} kept", entry(outcome), step.destroyed, step.missing, step.kept));
+    page.detail(
+        "outcome",
+        format!("{}: {} destroyed, {} missing, {} kept", entry(outcome), step.destroyed, step.missing, step.kept),
+    );
     page.detail("SHA-256", &outcome.sha256);
 }
 
@@ -285,10 +329,13 @@ fn on_arrival(certificate: &Certificate, page: &mut Page) {
         page.fact(format!("{} in {}:{}", count(one.rows, "record", "records"), one.source, one.path));
         page.detail("SHA-256", &one.sha256);
         page.detail("counted", format!("batch {}, {}", one.batch, entry(&one.committed)));
-        page.detail("day", match one.period {
-            Some(_) => "its path says this day; the records are of it or, late, of a day before",
-            None => "its path does not tell; its batch wrote to this day",
-        });
+        page.detail(
+            "day",
+            match one.period {
+                Some(_) => "its path says this day; the records are of it or, late, of a day before",
+                None => "its path does not tell; its batch wrote to this day",
+            },
+        );
     }
 }
 

@@ -1,17 +1,23 @@
 //! `holdfast check`.
 
+use jiff::{Timestamp, Zoned};
+use serde::Serialize;
 use serde_json::json;
 
-use super::args::Args;
+use super::args::{Args, CheckArgs};
 use super::open::House;
 use super::output::{Output, count};
-use crate::error::Result;
+use super::table::aligned;
+use crate::clock::Clock;
+use crate::error::{Error, Kind, Result};
 use crate::ledger::Chain;
 use crate::names::TableName;
 use crate::policy::{PolicySet, describe};
+use crate::schedule::{timed, untimed};
+use crate::settings::Schedule;
 use crate::storage::Missing;
 
-pub fn check(args: &Args, output: &mut Output) -> Result<u8> {
+pub fn check(args: &Args, check: &CheckArgs, output: &mut Output) -> Result<u8> {
     let house = House::open(args, output)?;
     let sources = house.sources()?;
     let policies = match PolicySet::read_folder(&house.settings.policies) {
@@ -26,18 +32,23 @@ pub fn check(args: &Args, output: &mut Output) -> Result<u8> {
         }
     };
     // A table is known once something of it is archived; before the first run there is nothing to compare with.
-    let known: Vec<TableName> = match house.ledger(Missing::Refuse) {
-        Ok(ledger) => {
-            let chain = Chain::open(ledger, "check", Box::new(String::new))?;
-            chain.state().tables.values().map(|table| table.name.clone()).collect()
-        }
-        Err(_) => Vec::new(),
+    let chain = match house.ledger(Missing::Refuse) {
+        Ok(ledger) => Some(Chain::open(ledger, "check", Box::new(String::new))?),
+        Err(_) => None,
     };
+    let state = chain.as_ref().map(Chain::state);
+    let known: Vec<TableName> =
+        state.into_iter().flat_map(|state| state.tables.values()).map(|table| table.name.clone()).collect();
+    let simulated = state.and_then(|state| state.last_at).filter(|_| house.settings.simulation);
+    let now = check.as_of.or(simulated).unwrap_or_else(|| house.clock.now());
+    let firings = firings(&house.settings.schedule, &policies, now)?;
     let description = describe(&policies, &known);
     let unmatched = if known.is_empty() { Vec::new() } else { policies.unmatched(&known) };
-    let warnings: Vec<_> = house.settings.warnings().iter().chain(policies.warnings()).chain(&unmatched).collect();
+    let warnings: Vec<_> = house.settings.warnings().iter().chain(&unmatched).collect();
     if output.is_json() {
-        output.json(&json!({ "settings": house.settings, "policies": description, "warnings": warnings }))?;
+        output.json(&json!({
+            "settings": house.settings, "schedule": firings, "policies": description, "warnings": warnings,
+        }))?;
         return Ok(0);
     }
     if let Some(file) = &house.settings.file {
@@ -76,8 +87,77 @@ pub fn check(args: &Args, output: &mut Output) -> Result<u8> {
         output.line("")?;
         output.line("Tables that no rule names are kept as raw logs and reported: [defaults] has no `retain`.")?;
     }
+    output.line("")?;
+    for line in told(&house.settings.schedule, &firings) {
+        output.line(line)?;
+    }
+    let untimed = untimed(&house.settings.schedule, &policies);
+    if !firings.is_empty() && !untimed.is_empty() {
+        output.line(format!("`holdfast schedule` never runs the tables of {}: no line is theirs.", some(&untimed)))?;
+    }
     for warning in warnings {
         output.note(warning.render(output.color));
     }
     Ok(0)
+}
+
+/// A line with its next firings.
+#[derive(Debug, Serialize)]
+struct Firings {
+    cron: String,
+    /// True for the settings' own line.
+    of_settings: bool,
+    rules: Vec<String>,
+    next: Vec<Zoned>,
+}
+
+fn firings(schedule: &Schedule, policies: &PolicySet, now: Timestamp) -> Result<Vec<Firings>> {
+    let lines = timed(schedule, Some(policies))?;
+    let mut found = Vec::with_capacity(lines.len());
+    for timed in lines {
+        let times = std::iter::successors(timed.line.next(now), |at| timed.line.next(*at));
+        let next: Vec<Zoned> = times.take(3).map(|at| at.to_zoned(schedule.zone.clone())).collect();
+        let cron = timed.line.text().to_owned();
+        if next.is_empty() {
+            let kind = if timed.key.is_none() { Kind::Usage } else { Kind::Policy };
+            return Err(Error::new(kind, format!("looking when `{cron}` fires"), format!("it never does after {now}"))
+                .with_hint("write a line that does"));
+        }
+        found.push(Firings { cron, of_settings: timed.key.is_none(), rules: timed.rules, next });
+    }
+    Ok(found)
+}
+
+/// A table of the lines, three times each; in UTC too, where the zone is another.
+fn told(schedule: &Schedule, firings: &[Firings]) -> Vec<String> {
+    if firings.is_empty() {
+        return vec![
+            "No schedule: start `holdfast run` by other means, or write [schedule] cron into the settings.".into(),
+        ];
+    }
+    let is_utc = schedule.time_zone == "UTC";
+    let mut rows = Vec::new();
+    for line in firings {
+        for (index, at) in line.next.iter().enumerate() {
+            let first = |text: String| if index == 0 { text } else { String::new() };
+            let rules = if line.of_settings && line.rules.is_empty() { "no rule".into() } else { some(&line.rules) };
+            let mut row = vec![first(line.cron.clone()), first(rules), at.strftime("%a %Y-%m-%d %H:%M %Z").to_string()];
+            if !is_utc {
+                row.push(at.timestamp().strftime("%a %H:%M").to_string());
+            }
+            rows.push(row);
+        }
+    }
+    let head = ["schedule", "runs the tables of", "next", "UTC"];
+    aligned(if is_utc { &head[..3] } else { &head }, &rows, &[])
+}
+
+/// A few names, and how many more.
+fn some(names: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }

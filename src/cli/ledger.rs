@@ -93,8 +93,9 @@ fn summary(body: &Body) -> String {
             let armed = if armed.raw || armed.expired { "armed" } else { "nothing armed" };
             format!("on {host}, {armed}")
         }
-        Body::RunEnded { exit, batches, rows, cleared } => {
-            format!("exit {exit}: {batches} batches, {rows} rows, {cleared} cleared")
+        Body::RunEnded { exit, batches, rows, cleared, partial } => {
+            let partial = if *partial { ", not of everything" } else { "" };
+            format!("exit {exit}: {batches} batches, {rows} rows, {cleared} cleared{partial}")
         }
         Body::PolicyAccepted { digest, files } => {
             format!("{} files, {}…", files.count, &digest[..12.min(digest.len())])
@@ -104,8 +105,13 @@ fn summary(body: &Body) -> String {
             format!("{batch}: {} of {}", inputs.count, tables.join(", "))
         }
         Body::BatchPrepared { batch, counts, .. } => format!(
-            "{batch}: {} decoded = {} archived + {} quarantined + {} expired + {} duplicate",
-            counts.decoded, counts.archived, counts.quarantined, counts.expired, counts.duplicate
+            "{batch}: {} decoded = {} archived + {} quarantined + {} expired + {} duplicate{}",
+            counts.decoded,
+            counts.archived,
+            counts.quarantined,
+            counts.expired,
+            counts.duplicate,
+            if counts.raw > 0 { format!(" + {} raw", counts.raw) } else { String::new() }
         ),
         Body::BatchCommitted { batch, tables } => {
             let tables: Vec<String> =

@@ -1,17 +1,25 @@
 //! The command line: arguments in, words and exit codes out. The only module that prints, through `output`.
 
+mod approve;
 mod args;
+mod by_hand;
 mod certificate;
 mod check;
 mod demo;
 mod ledger;
 mod logging;
+mod nights;
+mod days;
 mod open;
 mod output;
+mod plan;
+mod policy;
 mod progress;
 mod quarantine;
 mod restore;
 mod run;
+mod schedule;
+mod service;
 mod status;
 mod table;
 mod verify;
@@ -22,9 +30,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::error::Result;
-use args::{Args, Command};
+use crate::error::{Error, Kind, Result};
+use args::{Args, Command, Format};
 use output::Output;
+use policy::PolicyCommand;
 
 /// Runs one command and gives the process's exit code (DESIGN §8).
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -50,15 +59,25 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
+    if args.format == Format::Markdown && !matches!(args.command, Command::Policy(PolicyCommand::Diff(_))) {
+        return Err(Error::new(Kind::Usage, "reading the command line", "only `policy diff` prints Markdown")
+            .with_hint("leave --format out, or say --format json"));
+    }
     match &args.command {
-        Command::Check => check::check(args, output),
+        Command::Check(check) => check::check(args, check, output),
+        Command::Plan(plan) => plan::plan(args, plan, output),
+        Command::Approve(approve) => approve::approve(args, approve, output),
+        Command::Reinstate(reinstate) => by_hand::reinstate(args, reinstate, output),
+        Command::Adopt(adopt) => by_hand::adopt(args, adopt, output),
         Command::Run(run) => run::run(args, run, output),
+        Command::Schedule => schedule::schedule(args, output),
         Command::Restore(restore) => restore::restore(args, restore, output),
         Command::Verify => verify::verify(args, output),
         Command::Why(why) => why::why(args, why, output),
         Command::Status(status) => status::status(args, status, output),
         Command::Ledger(command) => ledger::ledger(args, command, output),
         Command::Quarantine(command) => quarantine::quarantine(args, command, output),
+        Command::Policy(command) => policy::policy(args, command, output),
         Command::Demo(demo) => demo::demo(args, demo, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();

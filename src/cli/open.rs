@@ -5,16 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 use super::args::Args;
 use super::output::Output;
 use super::progress::watcher;
 use crate::clock::{Clock, HostClock};
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Armed, Chain, Lease, LocalLease};
-use crate::pipeline::{Context, Source};
+use crate::ledger::{Armed, Chain, Lease, LocalLease, clock_apart};
+use crate::pipeline::{Context, Source, Window};
 use crate::policy::PolicySet;
+use crate::schedule::Line;
 use crate::settings::Settings;
 use crate::source::Layout;
 use crate::storage::{Missing, Store, local_folder, open};
@@ -53,6 +54,11 @@ impl House {
             .build()
             .map_err(|source| Error::from_source(Kind::Store, "starting the runtime", source))?;
         Ok(House { settings, clock: HostClock::start(), runtime })
+    }
+
+    /// The runtime that stores and signals live in.
+    pub fn handle(&self) -> &Handle {
+        self.runtime.handle()
     }
 
     pub fn archive(&self, missing: Missing) -> Result<Store> {
@@ -101,7 +107,7 @@ impl House {
     /// Everything a run needs.
     pub fn context(&self) -> Result<Context> {
         let (archive, ledger) = (self.archive(Missing::Create)?, self.ledger(Missing::Create)?);
-        let folder = local_folder(ledger.url())?;
+        let (folder, probe) = (local_folder(ledger.url())?, ledger.clone());
         let host = gethostname::gethostname().to_string_lossy().into_owned();
         let holder = serde_json::json!({
             "host": host, "process": std::process::id(), "since": self.clock.now().to_string(),
@@ -113,9 +119,9 @@ impl House {
             sources: self.sources()?,
             policies: PolicySet::read_folder(&self.settings.policies),
             armed: Armed { raw: self.settings.delete.raw, expired: self.settings.delete.expired },
-            window: None,
+            window: self.window(),
             approvers: self.settings.approvers,
-            store_clock: Box::new(|| Ok(None)),
+            store_clock: Box::new(move || clock_apart(&probe, || HostClock::start().now()).map(Some)),
             simulation: self.settings.simulation,
             memory: self.settings.memory,
             threads: threads(),
@@ -127,11 +133,30 @@ impl House {
         })
     }
 
-    /// When the schedule fires first at or after an instant, by a rule's own line or the settings'.
-    ///
-    /// Nothing here runs by a schedule yet: it is whoever starts `holdfast run` who knows.
+    /// When deletions may begin, if the settings say so.
+    fn window(&self) -> Option<Box<Window>> {
+        let (window, zone) = (self.settings.delete.window?, self.settings.schedule.zone.clone());
+        Some(Box::new(move |now| (!window.contains(now, &zone)).then(|| window.next_opening(now, &zone))))
+    }
+
+    /// When the schedule fires first at or after an instant, by a rule's own line or the settings'. Without a line it is
+    /// whoever starts `holdfast run` who knows.
     pub fn fires(&self) -> Result<impl Fn(Option<&str>, Timestamp) -> Option<Timestamp> + use<>> {
-        Ok(|_: Option<&str>, _: Timestamp| None)
+        let zone = self.settings.schedule.zone.clone();
+        let own = self.settings.schedule.cron.as_ref().map(|cron| Line::new(cron, &zone)).transpose()?;
+        Ok(move |rule: Option<&str>, at: Timestamp| {
+            // A line fires after an instant: at or after is after the moment before.
+            let before = at.saturating_sub(SignedDuration::from_nanos(1)).ok()?;
+            match rule {
+                Some(rule) => Line::new(rule, &zone).ok()?.next(before),
+                None => own.as_ref()?.next(before),
+            }
+        })
+    }
+
+    /// The components of a command that only looks: it does not even write the file that tells the store's time.
+    pub fn looking(&self) -> Result<Context> {
+        Ok(Context { store_clock: Box::new(|| Ok(None)), ..self.context()? })
     }
 
     /// The command's one `now`: what was asked for; in a simulation the ledger's last entry; else this host's clock.

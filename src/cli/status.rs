@@ -36,13 +36,20 @@ pub fn lines(status: &Status) -> Vec<String> {
     lines.push(String::new());
     lines.extend(runs(&status.runs, status.now));
     let backlog = &status.backlog;
-    lines.push(labelled("backlog", match backlog.oldest {
-        None if backlog.objects == 0 => "none: all raw objects that are due are archived".into(),
-        oldest => {
-            let oldest = oldest.map_or_else(String::new, |oldest| format!(", the oldest of {oldest}"));
-            format!("{}, {} due to be archived{oldest}", count(backlog.objects, "raw object", "raw objects"), size(backlog.bytes))
-        }
-    }));
+    lines.push(labelled(
+        "backlog",
+        match backlog.oldest {
+            None if backlog.objects == 0 => "none: all raw objects that are due are archived".into(),
+            oldest => {
+                let oldest = oldest.map_or_else(String::new, |oldest| format!(", the oldest of {oldest}"));
+                format!(
+                    "{}, {} due to be archived{oldest}",
+                    count(backlog.objects, "raw object", "raw objects"),
+                    size(backlog.bytes)
+                )
+            }
+        },
+    ));
     lines.extend(amount("retired", &status.retired, "out of their tables", "destroyed"));
     lines.extend(amount("quarantine", &status.quarantine, "cannot be judged", "destroyed"));
     if let Some(Shut::Window { opens }) = &status.shut {
@@ -60,13 +67,16 @@ pub fn lines(status: &Status) -> Vec<String> {
     lines.extend(graces(&status.graces));
     for given in status.approvals.iter().filter(|given| given.open > 0) {
         let tables: Vec<String> = given.tables.iter().map(ToString::to_string).collect();
-        lines.push(labelled("approved", format!(
-            "{} of {}, by {} until {}: the next run does it",
-            count(given.open, "day", "days"),
-            tables.join(", "),
-            given.by.as_deref().unwrap_or("a name that was destroyed"),
-            given.until
-        )));
+        lines.push(labelled(
+            "approved",
+            format!(
+                "{} of {}, by {} until {}: the next run does it",
+                count(given.open, "day", "days"),
+                tables.join(", "),
+                given.by.as_deref().unwrap_or("a name that was destroyed"),
+                given.until
+            ),
+        ));
     }
     lines.extend(waiting(&status.waiting));
     lines.extend(overdue(&status.overdue));
@@ -101,13 +111,17 @@ fn runs(runs: &Runs, now: Timestamp) -> Vec<String> {
     lines.push(labelled("last run", runs.last.as_ref().map_or_else(|| "none has ended".to_owned(), ended)));
     if runs.last_success != runs.last {
         let success = runs.last_success.as_ref();
-        let success = success.map_or_else(|| "none yet".to_owned(), |one| format!("{}, {}", one.entry.at, ago(now, one.entry.at)));
+        let success = success
+            .map_or_else(|| "none yet".to_owned(), |one| format!("{}, {}", one.entry.at, ago(now, one.entry.at)));
         lines.push(labelled("success", success));
     }
-    lines.push(labelled("lease", match &runs.lease {
-        None => "free: no run is under way".to_owned(),
-        Some(holder) => held_by(holder),
-    }));
+    lines.push(labelled(
+        "lease",
+        match &runs.lease {
+            None => "free: no run is under way".to_owned(),
+            Some(holder) => held_by(holder),
+        },
+    ));
     lines
 }
 
@@ -130,9 +144,13 @@ fn amount(label: &str, amount: &Amount, what: &str, then: &str) -> Option<String
         return None;
     }
     let oldest = amount.oldest.map_or_else(String::new, |oldest| format!(", the oldest of {oldest}"));
-    let next = amount.next.map_or_else(|| ", kept for ever".to_owned(), |next| format!("; the next {then} from {next} on"));
+    let next =
+        amount.next.map_or_else(|| ", kept for ever".to_owned(), |next| format!("; the next {then} from {next} on"));
     let rows = count(amount.rows, "record", "records");
-    Some(labelled(label, format!(" {rows} in {} {what}{oldest}{next}", count(amount.files, "file", "files")).trim_start().to_owned()))
+    Some(labelled(
+        label,
+        format!(" {rows} in {} {what}{oldest}{next}", count(amount.files, "file", "files")).trim_start().to_owned(),
+    ))
 }
 
 fn unfinished(status: &Status) -> Option<String> {
@@ -147,7 +165,8 @@ fn unfinished(status: &Status) -> Option<String> {
     if destructions > 0 {
         parts.push(count(destructions, "destruction", "destructions"));
     }
-    let who = if status.runs.lease.is_some() { "the run that is under way is at it" } else { "the next run settles it" };
+    let who =
+        if status.runs.lease.is_some() { "the run that is under way is at it" } else { "the next run settles it" };
     Some(labelled("open", format!("{} begun and not ended: {who}", parts.join(" and "))))
 }
 

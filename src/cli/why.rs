@@ -35,8 +35,10 @@ pub fn why(args: &Args, why: &WhyArgs, output: &mut Output) -> Result<u8> {
     }
     let (context, looked) = looked(&house, why.as_of)?;
     let (id, unsettled) = find_object(&looked, &why.what, &|| unsettled(&context, looked.document.now))?;
-    let missing =
-        || Error::new(Kind::Usage, format!("explaining {}", why.what), "it has no table").with_hint("see its source's layout");
+    let missing = || {
+        Error::new(Kind::Usage, format!("explaining {}", why.what), "it has no table")
+            .with_hint("see its source's layout")
+    };
     let table = table_of(&looked, &id, unsettled.as_ref()).ok_or_else(missing)?;
     let annals = Annals::read(&looked.chain, &table)?;
     let explained = explain_object(&looked, &annals, &id, unsettled.as_ref(), &house.fires()?).ok_or_else(missing)?;
@@ -52,7 +54,7 @@ pub fn looked(house: &House, as_of: Option<Timestamp>) -> Result<(Context, Looke
                 .with_hint("if nothing ran yet, `holdfast run` creates it; else see that its disk is mounted")
         })?;
     }
-    let context = house.context()?;
+    let context = house.looking()?;
     let looked = look(&context, &Request::all(house.now(as_of)?), house.clock.now())?;
     Ok((context, looked))
 }
@@ -122,7 +124,13 @@ pub fn day_lines(explained: &DayExplained) -> Vec<String> {
     if explained.made_from > 0 {
         let there = explained.made_from - explained.cleared;
         let still = if there == 0 { "all cleared".into() } else { format!("{} not cleared", number(there)) };
-        lines.push(labelled("made from", format!("{}, {still}", count(explained.made_from, "raw object of its batches", "raw objects of its batches"))));
+        lines.push(labelled(
+            "made from",
+            format!(
+                "{}, {still}",
+                count(explained.made_from, "raw object of its batches", "raw objects of its batches")
+            ),
+        ));
     }
     for raw in &explained.raw {
         let text = format!("{}, {}: {}", count(raw.objects, "object", "objects"), size(raw.bytes), raw.reason);
@@ -176,7 +184,11 @@ fn label(kept: &DayFile) -> String {
         (false, true) => "retired",
         (false, false) => keeping(kept.keeping),
     };
-    let part = if kept.keeping == Keeping::Archive && kept.part != "main" { format!(", {}", kept.part) } else { String::new() };
+    let part = if kept.keeping == Keeping::Archive && kept.part != "main" {
+        format!(", {}", kept.part)
+    } else {
+        String::new()
+    };
     format!("{what}{part}")
 }
 
@@ -220,7 +232,9 @@ fn latest(latest: Option<&Latest>, now: Timestamp) -> String {
 }
 
 fn rule_lines(rule: Option<&RuleFacts>) -> Vec<String> {
-    let Some(rule) = rule else { return vec![labelled("rule", "none: no rule names the table, and there are no [defaults]")] };
+    let Some(rule) = rule else {
+        return vec![labelled("rule", "none: no rule names the table, and there are no [defaults]")];
+    };
     let mut keys = vec![format!("retain {}", rule.retain), format!("purge_delay {}", rule.purge_delay)];
     if rule.archive {
         keys.push(format!("archive_after {}", rule.archive_after));
@@ -265,14 +279,22 @@ pub fn object_lines(explained: &ObjectExplained) -> Vec<String> {
     lines.push(labelled("table", explained.table.to_string()));
     lines.extend(rule_lines(explained.rule.as_ref()));
     if let Some(at) = explained.archive_at {
-        lines.push(labelled("archive", format!("{at}: archive_after has {}passed", if at > explained.now { "not yet " } else { "" })));
+        lines.push(labelled(
+            "archive",
+            format!("{at}: archive_after has {}passed", if at > explained.now { "not yet " } else { "" }),
+        ));
     }
     if let Some(read) = &explained.read {
         lines.extend(read_lines(read));
     }
     match (&explained.cleared, explained.clear_at, explained.destroy_at) {
-        (Some(cleared), _, _) => lines.push(labelled("cleared", format!("{}, ledger entry {}", cleared.at, cleared.entry))),
-        (None, Some(at), _) => lines.push(labelled("clear", format!("{at}: keep_raw has {}passed", if at > explained.now { "not yet " } else { "" }))),
+        (Some(cleared), _, _) => {
+            lines.push(labelled("cleared", format!("{}, ledger entry {}", cleared.at, cleared.entry)))
+        }
+        (None, Some(at), _) => lines.push(labelled(
+            "clear",
+            format!("{at}: keep_raw has {}passed", if at > explained.now { "not yet " } else { "" }),
+        )),
         (None, None, Some(date)) => lines.push(labelled(
             "destroy",
             match &explained.latest {

@@ -290,7 +290,9 @@ fn step(trail: &StepTrail) -> Step {
 fn still_there(table: &TableName, file: &FileTrail, step: Option<&StepTrail>) -> LeftOver {
     let outcome = step.and_then(|step| step.outcome.as_ref());
     let why = match (step, outcome) {
-        (Some(step), None) => format!("its destruction was begun in entry {}, and what came of it is unknown", step.intent.entry),
+        (Some(step), None) => {
+            format!("its destruction was begun in entry {}, and what came of it is unknown", step.intent.entry)
+        }
         (Some(_), Some(outcome)) => {
             let reason = outcome.kept.get(&file.subject(table)).map_or("it was kept", String::as_str);
             format!("kept in entry {}: {reason}", outcome.entry.entry)
@@ -322,7 +324,8 @@ fn elsewhere(
         let what = format!("raw object {}", raw.id());
         left.push(LeftOver { what, rows: raw.counts.decoded, bytes: raw.bytes, why });
     }
-    let batches: BTreeSet<&String> = files.iter().map(|file| &file.batch).chain(raw_objects.iter().map(|raw| &raw.batch)).collect();
+    let batches: BTreeSet<&String> =
+        files.iter().map(|file| &file.batch).chain(raw_objects.iter().map(|raw| &raw.batch)).collect();
     let listed: BTreeSet<&String> = files.iter().map(|file| &file.path).collect();
     for one in &state.quarantine {
         let ours = one.file.table == *table && batches.contains(&one.batch) && !listed.contains(&one.file.data);

@@ -140,9 +140,8 @@ fn standing(
         item.files.iter().filter_map(|(path, _)| trail.files.get(&(item.keeping, path.clone()))).collect();
     let left: Vec<Timestamp> =
         files.iter().filter_map(|file| file.left.as_ref()).map(|left| left.committed.at).collect();
-    let merged = |file: &&FileTrail| {
-        trail.batches.get(&file.batch).is_some_and(|batch| matches!(batch.purpose, Purpose::Merge))
-    };
+    let merged =
+        |file: &&FileTrail| trail.batches.get(&file.batch).is_some_and(|batch| matches!(batch.purpose, Purpose::Merge));
     let retired = item.keeping == Keeping::Archive && !left.is_empty();
     let held = term.and_then(|term| {
         Held::back(term, looked.document.now, verdict.expires, |rule| ends(item.keeping, rule, item.day))
@@ -206,15 +205,12 @@ fn superseded(looked: &Looked, trail: &Trail, table: &TableName, day: Date) -> O
     let state = looked.chain.state();
     let known = state.tables.get(&table.key())?;
     let rewritten = |why: &Why| matches!(why, Why::Superseded { .. } | Why::Erased { .. });
-    let old: Vec<_> =
-        known.retired.values().filter(|one| one.segment.day == day && rewritten(&one.why)).collect();
+    let old: Vec<_> = known.retired.values().filter(|one| one.segment.day == day && rewritten(&one.why)).collect();
     let first = old.first()?;
     let allowance = Allowance { armed: looked.document.armed, shut: looked.document.shut.clone() };
     let blockers: Vec<Blocker> = allowance.blocker().into_iter().collect();
-    let files: Vec<&FileTrail> = old
-        .iter()
-        .filter_map(|one| trail.files.get(&(Keeping::Archive, one.segment.path.clone())))
-        .collect();
+    let files: Vec<&FileTrail> =
+        old.iter().filter_map(|one| trail.files.get(&(Keeping::Archive, one.segment.path.clone()))).collect();
     Some(DayFile {
         keeping: Keeping::Archive,
         part: first.segment.part.clone(),
@@ -295,7 +291,9 @@ pub fn unknown_table(table: &TableName, known: &BTreeSet<TableName>) -> Error {
     let near = same.or_else(|| nearest(&table.to_string(), whole.iter().map(String::as_str)).map(str::to_owned));
     let hint = match near {
         Some(near) => format!("did you mean `{near}`?"),
-        None if whole.is_empty() => "nothing is known yet: no run archived anything, and no source has a raw object".into(),
+        None if whole.is_empty() => {
+            "nothing is known yet: no run archived anything, and no source has a raw object".into()
+        }
         None => {
             let more = if whole.len() > 5 { format!(" and {} more", whole.len() - 5) } else { String::new() };
             format!("known are {}{more}", whole.iter().take(5).cloned().collect::<Vec<_>>().join(", "))
@@ -318,6 +316,10 @@ fn unknown_day(looked: &Looked, trail: &Trail, table: &TableName, day: Date) -> 
     } else {
         format!("the nearest days with anything: {}", near.join(", "))
     };
-    Error::new(Kind::Usage, format!("explaining {table} on {day}"), "nothing of that day was ever archived, and no raw object stands for it")
-        .with_hint(hint)
+    Error::new(
+        Kind::Usage,
+        format!("explaining {table} on {day}"),
+        "nothing of that day was ever archived, and no raw object stands for it",
+    )
+    .with_hint(hint)
 }

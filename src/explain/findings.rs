@@ -81,9 +81,15 @@ fn of_runs(status: &Status) -> Vec<Finding> {
             let at = last.entry.at;
             let finding = match last.exit {
                 0 => None,
-                3 => Some((format!("the run of {at} left objects undone"), "its report names them; `holdfast quarantine list`")),
+                3 => Some((
+                    format!("the run of {at} left objects undone"),
+                    "its report names them; `holdfast quarantine list`",
+                )),
                 4 if *answered => None,
-                4 => Some((format!("the run of {at} asked for a decision"), "its report says which; `holdfast run` says it again")),
+                4 => Some((
+                    format!("the run of {at} asked for a decision"),
+                    "its report says which; `holdfast run` says it again",
+                )),
                 5 => Some((format!("the run of {at} found damage"), "`holdfast verify`, today")),
                 _ => Some((format!("the run of {at} failed"), "its report says why; then `holdfast run`")),
             };
@@ -93,7 +99,10 @@ fn of_runs(status: &Status) -> Vec<Finding> {
     let Some(done) = last_done.as_ref().filter(|_| lease.is_none()) else { return found };
     let next = "see that the schedule runs: `systemctl list-timers`, the cron job, `holdfast schedule`";
     if let Some(missed) = missed {
-        let what = format!("the schedule fired twice, the last time {missed}, and no run did its work since {}", done.entry.at);
+        let what = format!(
+            "the schedule fired twice, the last time {missed}, and no run did its work since {}",
+            done.entry.at
+        );
         found.push(Finding::new(1, what, next));
     } else if status.now.duration_since(done.entry.at) > TOO_LONG && status.runs.unscheduled {
         found.push(Finding::new(1, format!("no run did its work since {}, more than 48 h ago", done.entry.at), next));

@@ -15,7 +15,8 @@ mod status;
 mod trail;
 
 pub use certificate::{
-    Approval, Certificate, DestroyedFile, FileOutcome, LeftOver, OnArrival, PolicyEvidence, RetiredBy, Step, certificate,
+    Approval, Certificate, DestroyedFile, FileOutcome, LeftOver, OnArrival, PolicyEvidence, RetiredBy, Step,
+    certificate,
 };
 pub use day::{DayExplained, DayFile, Gone, Waiting, explain_day, known_tables, unknown_table};
 pub use entries::EntryRef;
@@ -24,7 +25,7 @@ pub use object::{Listed, ObjectExplained, Read, ReadBy, explain_object, find_obj
 pub use obstacle::{Fires, Latest, Obstacle, RuleFacts};
 pub use origins::RawOrigin;
 pub use status::{
-    Amount, Backlog, Begun, Ended, GivenApproval, Grace, HeldBy, Overdue, Runs, Status, Terms, Unfinished, WaitingApproval,
-    status,
+    Amount, Backlog, Begun, Ended, GivenApproval, Grace, HeldBy, Overdue, Runs, Status, Terms, Unfinished,
+    WaitingApproval, status,
 };
 pub use trail::Annals;

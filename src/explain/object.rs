@@ -94,14 +94,15 @@ pub fn find_object(
     let mut found: Vec<ObjectId> = listed.chain(state.objects.keys().filter(|id| named(id)).cloned()).collect();
     found.sort();
     found.dedup();
-    let failed = |reason: String, hint: String| {
-        Error::new(Kind::Usage, format!("explaining {target}"), reason).with_hint(hint)
-    };
+    let failed =
+        |reason: String, hint: String| Error::new(Kind::Usage, format!("explaining {target}"), reason).with_hint(hint);
     match found.as_slice() {
         [one] => Ok((one.clone(), None)),
         [] => {
-            if let Some(stranger) =
-                looked.strangers.iter().find(|one| one.path == target || format!("{}:{}", one.source, one.path) == target)
+            if let Some(stranger) = looked
+                .strangers
+                .iter()
+                .find(|one| one.path == target || format!("{}:{}", one.source, one.path) == target)
             {
                 let hint = "Holdfast leaves it alone; correct the source's `layout`, or move it away".to_owned();
                 return Err(failed(format!("it is no raw object: {}", stranger.reason), hint));
@@ -191,7 +192,11 @@ pub fn explain_object(
     let schedule = rule.and_then(|rule| rule.schedule.as_deref());
     explained.latest = explained.destroy_at.map(|date| Latest::new(date, now, schedule, fires));
     explained.judge(looked, term.as_ref(), known, unsettled.is_some());
-    if explained.obstacles.iter().any(|one| one.blocker.as_ref().is_some_and(|one| !matches!(one, Blocker::Grace { .. }))) {
+    if explained
+        .obstacles
+        .iter()
+        .any(|one| one.blocker.as_ref().is_some_and(|one| !matches!(one, Blocker::Grace { .. })))
+    {
         explained.latest = None;
     }
     Some(explained)

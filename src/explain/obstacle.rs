@@ -99,7 +99,12 @@ pub struct Held<'a> {
 
 impl<'a> Held<'a> {
     /// What holds a day back at `now`, whose end a rule gives.
-    pub fn back(term: &'a Term, now: Timestamp, goes: Option<Date>, ends: impl Fn(&Rule) -> Option<Date>) -> Option<Self> {
+    pub fn back(
+        term: &'a Term,
+        now: Timestamp,
+        goes: Option<Date>,
+        ends: impl Fn(&Rule) -> Option<Date>,
+    ) -> Option<Self> {
         let shortening = term.held_back(now, &ends)?;
         let old_end = shortening.old.as_ref().and_then(&ends);
         Some(Held { shortening, old_end, goes })
@@ -112,10 +117,13 @@ fn words(blocker: &Blocker, table: &str, held_back: Option<&Held<'_>>) -> (Strin
             "[delete] expired is not armed: nothing is retired or destroyed".into(),
             "write `expired = true` under [delete] in the settings, if that is meant".into(),
         ),
-        Blocker::Shut(shut @ Shut::Window { .. }) => (shut.to_string(), "nothing: a run within the window does it".into()),
-        Blocker::Shut(Shut::Doubt { reason }) => {
-            (format!("nothing is destroyed in doubt: {reason}"), "mend that; `holdfast check` looks at the policies".into())
+        Blocker::Shut(shut @ Shut::Window { .. }) => {
+            (shut.to_string(), "nothing: a run within the window does it".into())
         }
+        Blocker::Shut(Shut::Doubt { reason }) => (
+            format!("nothing is destroyed in doubt: {reason}"),
+            "mend that; `holdfast check` looks at the policies".into(),
+        ),
         Blocker::Hold { hold } => (
             format!("the hold `{hold}` covers it"),
             "nothing, until the hold is released; then it goes on by itself".into(),
@@ -146,4 +154,3 @@ fn grace(since: Timestamp, until: Option<Date>, held_back: Option<&Held<'_>>) ->
     });
     format!("shortened on {since}: its grace protects it {until}{}", old.unwrap_or_default())
 }
-

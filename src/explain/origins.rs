@@ -90,7 +90,7 @@ fn readers(trail: &Trail, keeping: Keeping, batches: BTreeSet<String>) -> BTreeS
             Purpose::Retry { batches } => {
                 open.extend(batches.iter().map(|batch| (batch.clone(), Keeping::Quarantine)));
             }
-            Purpose::Archive | Purpose::Retire | Purpose::Reinstate { .. } => {}
+            Purpose::Archive | Purpose::Retire | Purpose::Reinstate { .. } | Purpose::Trim => {}
         }
     }
     seen

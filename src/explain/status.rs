@@ -197,11 +197,7 @@ pub fn status(looked: &Looked, lease: Option<String>, fires: &Fires<'_>) -> Resu
         graces: graces(looked),
         retired: retired(looked),
         quarantine: quarantine(looked),
-        holds: state
-            .holds
-            .iter()
-            .map(|(hold, scope)| HeldBy { hold: hold.clone(), scope: scope.clone() })
-            .collect(),
+        holds: state.holds.iter().map(|(hold, scope)| HeldBy { hold: hold.clone(), scope: scope.clone() }).collect(),
         unfinished: Unfinished {
             batches: state.batches.iter().filter(|(_, one)| open(&one.stage)).map(|(name, _)| name.clone()).collect(),
             destructions: state.open_destroys.keys().cloned().collect(),

@@ -11,8 +11,8 @@ use super::entries::{EntryRef, Written, read_entries};
 use crate::archive::segment_location;
 use crate::error::Result;
 use crate::ledger::{
-    Body, Chain, CommittedTable, Entry, Ground, Keeping, Kept, ObjectId, ObjectOutcome, PreparedTable, ProofKind, Purpose,
-    QuarantineFile, Subject, TableDetail, read_attachment,
+    Body, Chain, CommittedTable, Entry, Ground, Keeping, Kept, ObjectId, ObjectOutcome, PreparedTable, ProofKind,
+    Purpose, QuarantineFile, Subject, TableDetail, read_attachment,
 };
 use crate::names::TableName;
 use crate::policy::day_of;

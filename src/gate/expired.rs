@@ -67,8 +67,9 @@ impl Expired {
             Subject::Quarantine { path, .. } => {
                 let one = state.quarantine.iter().find(|one| one.file.data == *path || one.file.index == *path);
                 let one = one.ok_or_else(|| Blocked::because("the ledger does not know it"))?;
-                let sha256 = if one.file.data == *path { &one.file.data_sha256 } else { &one.file.index_sha256 };
-                unchanged(measured.files.get(path), sha256)?;
+                // Data and index go together or not at all: alone, neither can be told what it is.
+                unchanged(measured.files.get(&one.file.data), &one.file.data_sha256)?;
+                unchanged(measured.files.get(&one.file.index), &one.file.index_sha256)?;
                 term.quarantine_ends(day_of(one.at))
             }
             Subject::Raw { source, path, .. } => {
@@ -122,8 +123,7 @@ impl Superseded {
 
 impl ObsoleteLog {
     /// Proves that a checkpoint, which is as it was written, says all that this log file says, and that the table shows
-    /// just the segments that the ledger knows. The commit of the checkpoint's own version may go only when the table's
-    /// destroyed segments are still named (`untrimmed`).
+    /// just the segments that the ledger knows. The commit of the checkpoint's own version stays: readers want it.
     pub fn prove(subject: &Subject, state: &State, measured: &Measured) -> Result<Self, Blocked> {
         let Subject::DeltaLog { table, path } = subject else {
             return Err(Blocked::because("it is no log file"));
@@ -140,9 +140,7 @@ impl ObsoleteLog {
         if !written {
             return Err(Blocked::because("the checkpoint is not what was written"));
         }
-        let covered = version < newest.version
-            || (version == newest.version && path.ends_with(".json") && known.untrimmed && version == known.version);
-        if !covered {
+        if version >= newest.version {
             return Err(Blocked::because(format!("the newest checkpoint is of version {}", newest.version)));
         }
         let live = measured.live.get(&table.key());

@@ -52,6 +52,9 @@ pub enum Body {
         batches: u64,
         rows: u64,
         cleared: u64,
+        /// It was stopped early or asked for certain tables: for a schedule it does not count.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        partial: bool,
     },
     /// The policy that rules from here on.
     PolicyAccepted {
@@ -225,6 +228,8 @@ pub enum Purpose {
         /// A person asked for it: what was put back is not retired again unasked.
         by_hand: bool,
     },
+    /// A commit that changes nothing, so that the one before it, which names destroyed segments, can be trimmed.
+    Trim,
     /// Segments are rewritten without some rows (`removes` names them).
     Erase { request: String },
 }

@@ -7,6 +7,7 @@ mod hold;
 mod lease;
 mod sealed;
 mod state;
+mod store_clock;
 mod subject;
 mod tables;
 
@@ -25,5 +26,6 @@ pub use state::{
     AcceptedPolicy, Approval, Batch, Checkpoint, KnownContent, KnownObject, OpenDestroy, Prepared, Quarantined,
     Retirement, Stage, State,
 };
+pub use store_clock::clock_apart;
 pub use subject::{Kept, ProofKind, Subject};
 pub use tables::{Gone, KnownTable, Retired, Why, log_version};

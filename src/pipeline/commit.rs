@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::archive::Table;
 use crate::error::{Error, Kind, Result};
 use crate::gate::carries;
-use crate::ledger::{Body, Chain, CommittedTable, Head, Prepared, PreparedTable, Stage, TableDetail};
+use crate::ledger::{Body, Chain, CommittedTable, Head, KnownTable, Prepared, PreparedTable, Stage, TableDetail};
 use crate::storage::Store;
 
 /// Commits a prepared batch to its tables and appends `committed`.
@@ -21,7 +21,8 @@ pub fn commit_prepared(archive: &Store, chain: &mut Chain, batch: &str, now: Tim
     let Prepared { seq, tables, .. } = *prepared;
     let mut committed = Vec::with_capacity(tables.len());
     for (table, detail) in &tables {
-        committed.push(commit_table(archive, batch, seq, &archive_id, &witness, table, detail, now)?);
+        let known = chain.state().tables.get(&table.table.key());
+        committed.push(commit_table(archive, batch, seq, &archive_id, &witness, table, detail, known, now)?);
     }
     chain.append_or_end(now, Body::BatchCommitted { batch: batch.to_owned(), tables: committed })
 }
@@ -39,16 +40,23 @@ fn commit_table(
     witness: &Head,
     prepared: &PreparedTable,
     detail: &TableDetail,
+    known: Option<&KnownTable>,
     now: Timestamp,
 ) -> Result<CommittedTable> {
     let name = &prepared.table;
     let next = prepared.base.map_or(0, |base| base + 1);
     let table = Table::open(archive, name)?;
-    if let Some(committed) = table.committed(batch, next)? {
-        check_standing(&table, detail, batch)?;
-        return Ok(committed);
+    for version in next..=table.version().unwrap_or_default().max(next) {
+        if let Some(committed) = table.committed(batch, version)? {
+            check_standing(&table, detail, batch)?;
+            return Ok(committed);
+        }
     }
-    if table.version() != prepared.base {
+    // What others committed since was looked at and adopted, or it stops us.
+    let adopted = known.is_some_and(|known| {
+        Some(known.version) == table.version() && known.commits.keys().copied().eq(0..=known.version)
+    });
+    if table.version() != prepared.base && !adopted {
         let found = table.version().map_or_else(|| "no table".to_owned(), |version| format!("version {version}"));
         let base = prepared.base.map_or_else(|| "no table".to_owned(), |version| format!("version {version}"));
         return Err(Error::new(
@@ -57,7 +65,8 @@ fn commit_table(
             format!("it was prepared on top of {base}, but now there is {found}: someone else changed the table"),
         )
         .with_hint(
-            "nothing is lost: the raw objects and the batch's segments stay; find out who writes to the table",
+            "nothing is lost: the raw objects and the batch's segments stay; find out who writes to the table, then \
+             `holdfast adopt` what they did",
         ));
     }
     let committed = table.commit(detail, batch, seq, archive_id, witness, now)?;

@@ -74,7 +74,7 @@ impl Measurer {
             }
             Err(error) => {
                 self.measured.live.remove(&key);
-                self.failed.push(error);
+                self.failed.push(error.of_table(&table.name));
                 false
             }
         }
@@ -136,7 +136,7 @@ pub fn ours(archive: &Store, state: &State, known: &KnownTable) -> Result<Table>
 
 /// The files that a table's snapshot is made from must be those that were written: the newest checkpoint that the ledger
 /// knows, and the commits after it.
-fn check_log(archive: &Store, state: &State, table: &KnownTable) -> Result<()> {
+pub fn check_log(archive: &Store, state: &State, table: &KnownTable) -> Result<()> {
     let newest = state.checkpoints.iter().filter(|one| one.table == table.name).max_by_key(|one| one.version);
     let mut written: Vec<(Path, &String)> =
         newest.iter().map(|one| (checkpoint_path(&table.name, one.version), &one.sha256)).collect();

@@ -73,6 +73,13 @@ pub fn reinstate(
     change(context, chain, table, Purpose::Reinstate { by_hand }, inputs, detail, now)
 }
 
+/// Commits nothing to the table: what its newest commit names can be trimmed then.
+pub fn step_on(context: &Context, chain: &mut Chain, table: &TableName, now: Timestamp) -> Result<Step> {
+    let inputs = chain.attach(std::iter::empty::<Ground>())?;
+    let detail = TableDetail { schema: None, adds: Vec::new(), removes: Vec::new() };
+    change(context, chain, table, Purpose::Trim, inputs, detail, now)
+}
+
 fn change(
     context: &Context,
     chain: &mut Chain,

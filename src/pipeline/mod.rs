@@ -9,6 +9,7 @@ mod accounts;
 mod approve;
 mod archive;
 mod batch;
+mod by_hand;
 mod clear;
 mod commit;
 mod context;
@@ -37,6 +38,7 @@ mod merge_tests;
 mod testing;
 
 pub use approve::{Approved, approve};
+pub use by_hand::{Adoption, adopt, reinstate_day};
 pub use context::{Context, Event, Ids, Progress, Request, Source, StoreClock, TakeLease, Unwatched, Window};
 pub use expire::Expiring;
 pub use inventory::inventory;

@@ -120,7 +120,7 @@ pub fn retry(context: &Context, request: &Request) -> Result<Vec<Retried>> {
     }
     let rows = done.iter().map(|retried| retried.archived).sum();
     let batches = done.iter().filter(|retried| retried.untried.is_none()).count() as u64;
-    chain.append_or_end(now, Body::RunEnded { exit: 0, batches, rows, cleared: 0 })?;
+    chain.append_or_end(now, Body::RunEnded { exit: 0, batches, rows, cleared: 0, partial: true })?;
     chain.write_head()?;
     Ok(done)
 }

@@ -14,16 +14,15 @@ use super::expire::{Expiring, expire};
 use super::inventory::write_inventory;
 use super::measure::Measurer;
 use super::merge::{Merged, merge_small};
-use super::recover::{Recovered, recover};
+use super::recover::{Recovered, recover, sweep_attachments};
 use super::trim::trim;
 use super::witness::check_witnesses;
 use crate::archive::Table;
 use crate::error::{Error, Kind, Result};
+use crate::gate::hold_on;
 use crate::ledger::{Armed, Body, Chain, Counts, FORMAT};
 use crate::names::TableName;
-use crate::plan::{
-    Blocker, Consents, DayVerdict, Intake, Only, Shut, Terms, Verdict, clearings, decide, expired_before,
-};
+use crate::plan::{Consents, DayVerdict, Intake, Only, Shut, Terms, Verdict, clearings, decide, expired_before};
 use crate::policy::{History, PolicySet};
 use crate::source::{DiscoverOptions, RawObject, Stranger, discover};
 
@@ -58,6 +57,9 @@ pub struct RunReport {
     /// Each with its kind's exit code.
     #[serde(serialize_with = "as_texts")]
     pub errors: Vec<Error>,
+    /// The tables of the archive, whether or not there was anything to do.
+    #[serde(skip)]
+    pub known: Vec<TableName>,
 }
 
 /// What a run archived of one table.
@@ -93,12 +95,7 @@ impl RunReport {
             _ => 0,
         };
         let unreadable = self.tables.values().any(|table| table.unreadable > 0).then_some(3);
-        // Unarmed, nothing would happen anyway.
-        let asks = |verdict: &DayVerdict| {
-            let asked = |blocker: &Blocker| matches!(blocker, Blocker::Approval { .. });
-            verdict.blockers.iter().any(asked) && !verdict.blockers.contains(&Blocker::Unarmed)
-        };
-        let decision = (!self.doubts.is_empty() || self.expiring.waiting.iter().any(asks)).then_some(4);
+        let decision = (!self.doubts.is_empty() || self.expiring.waiting.iter().any(DayVerdict::asks)).then_some(4);
         self.errors
             .iter()
             .map(Error::exit_code)
@@ -209,9 +206,13 @@ fn run_once(context: &Context, request: &Request, host_now: Timestamp) -> Result
         report.expiring = expiring;
     }
     report.errors.append(&mut measurer.failed);
+    if chain.was_refused() {
+        report.swept += sweep_attachments(&mut chain, &stores, deciding.allowance.now(), &mut report.errors, now)?;
+    }
     report.stopped = context.stopping();
     checkpoint(context, &mut chain, now, &mut report)?;
-    end(&mut chain, now, &report)?;
+    report.known = chain.state().tables.values().map(|known| known.name.clone()).collect();
+    end(&mut chain, request, &report)?;
     tracing::info!(run = chain.run(), exit = report.exit_code(), cleared = report.cleared, "run ended");
     Ok(report)
 }
@@ -234,7 +235,9 @@ fn archive_due(context: &Context, chain: &mut Chain, deciding: &Deciding<'_>, re
         match archive_step(context, chain, archiving, rule, intake, armed, deciding.now) {
             Ok(archived) => report.archived(&archiving.table, archived, bytes, rule.origin.pattern.is_some()),
             // A damaged table stops itself, not the others.
-            Err(error) if error.kind() == Kind::Damaged || error.kind() == Kind::Decision => report.errors.push(error),
+            Err(error) if error.kind() == Kind::Damaged || error.kind() == Kind::Decision => {
+                report.errors.push(error.of_table(&archiving.table));
+            }
             Err(error) => return Err(error),
         }
     }
@@ -257,7 +260,9 @@ fn clear_due(
     report.cleared = cleared.destroyed + cleared.missing;
     context.progress.see(Event::Cleared { objects: report.cleared });
     report.errors.extend(unfinished(&cleared));
-    for kept in cleared.kept {
+    // What a hold covers by now is no damage: it waits for its release.
+    let kept = cleared.kept.into_iter().filter(|kept| hold_on(&kept.subject, chain.state()).is_none());
+    for kept in kept {
         report.not_cleared.push(NotCleared { object: kept.subject.describe(), reason: kept.reason });
     }
     if !report.not_cleared.is_empty() {
@@ -286,7 +291,7 @@ impl RunReport {
         entry.unreadable += archived.unreadable;
         entry.counts.add(&archived.counts);
         entry.ruled = ruled;
-        self.errors.extend(archived.failed);
+        self.errors.extend(archived.failed.into_iter().map(|error| error.of_table(table)));
     }
 }
 
@@ -404,14 +409,15 @@ fn checkpoint(context: &Context, chain: &mut Chain, now: Timestamp, report: &mut
     Ok(())
 }
 
-fn end(chain: &mut Chain, now: Timestamp, report: &RunReport) -> Result<()> {
+fn end(chain: &mut Chain, request: &Request, report: &RunReport) -> Result<()> {
     let body = Body::RunEnded {
         exit: report.exit_code(),
         batches: report.tables.values().map(|table| table.batches).sum(),
         rows: report.tables.values().map(|table| table.counts.archived).sum(),
         cleared: report.cleared,
+        partial: report.stopped || !request.tables.is_empty(),
     };
-    chain.append_or_end(now, body)?;
+    chain.append_or_end(request.now, body)?;
     chain.write_head()?;
-    write_inventory(chain, now)
+    write_inventory(chain, request.now)
 }

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::deciding::Deciding;
 use super::destroy::{Stores, destroy, unfinished, ungrounded};
 use super::measure::{Measurer, ours};
+use super::membership::{Step, step_on};
 use crate::archive::{checkpoint_path, commit_path, table_path};
 use crate::error::{Error, Kind, Result};
 use crate::gate::{Blocked, ObsoleteLog, Proof};
@@ -30,10 +31,12 @@ pub fn trim(
         match trim_table(context, chain, stores, deciding, &known) {
             Ok((count, failed)) => {
                 trimmed += count;
-                errors.extend(failed);
+                errors.extend(failed.map(|error| error.of_table(&known.name)));
             }
             // A damaged table stops itself, not the others (I12).
-            Err(error) if matches!(error.kind(), Kind::Damaged | Kind::Decision) => errors.push(error),
+            Err(error) if matches!(error.kind(), Kind::Damaged | Kind::Decision) => {
+                errors.push(error.of_table(&known.name));
+            }
             Err(error) => return Err(error),
         }
     }
@@ -48,28 +51,23 @@ fn trim_table(
     known: &KnownTable,
 ) -> Result<(u64, Option<Error>)> {
     let table = &known.name;
-    let open = ours(&context.archive, chain.state(), known)?;
+    ours(&context.archive, chain.state(), known)?;
+    if names_gone(context, known)? {
+        while step_on(context, chain, table, deciding.now)? == Step::Overtaken {}
+    }
+    let known = chain.state().tables.get(&table.key()).cloned().unwrap_or_else(|| known.clone());
     let there = chain.state().checkpoints.iter().any(|one| one.table == *table && one.version == known.version);
-    if !there && let Some((version, sha256)) = open.checkpoint()? {
+    if !there && let Some((version, sha256)) = ours(&context.archive, chain.state(), &known)?.checkpoint()? {
         chain.append_or_end(deciding.now, Body::CheckpointWritten { table: table.clone(), version, sha256 })?;
     }
     let mut measurer = Measurer::default();
-    measurer.table(stores.archive, chain.state(), known);
+    measurer.table(stores.archive, chain.state(), &known);
     measurer.file(stores.archive, checkpoint_path(table, known.version).as_ref());
-    let names_gone = names_gone(context, known)?;
     let subjects: Vec<Subject> = context
         .archive
         .list_folder(Some(&table_path(table).join("_delta_log")))?
         .iter()
-        .filter(|meta| {
-            let path = meta.location.as_ref();
-            match log_version(path) {
-                Some(version) => {
-                    version < known.version || (names_gone && path.ends_with(".json") && version == known.version)
-                }
-                None => false,
-            }
-        })
+        .filter(|meta| log_version(meta.location.as_ref()).is_some_and(|version| version < known.version))
         .map(|meta| Subject::DeltaLog { table: table.clone(), path: meta.location.to_string() })
         .collect();
     let outcome = destroy(
@@ -94,7 +92,8 @@ pub fn prove_obsolete(subject: &Subject, state: &State, measurer: &Measurer) -> 
     ObsoleteLog::prove(subject, state, &measurer.measured).map(Proof::ObsoleteLog)
 }
 
-/// True if the newest commit itself names a segment that is gone: then it must go, too.
+/// True if the newest commit itself names a segment that is gone: then it must go, too, and another comes after it, since
+/// readers want the newest commit to be there.
 fn names_gone(context: &Context, known: &KnownTable) -> Result<bool> {
     let Some(bytes) = context.archive.get(&commit_path(&known.name, known.version))? else { return Ok(false) };
     let kept: HashSet<&str> = known.segments.keys().chain(known.retired.keys()).map(String::as_str).collect();

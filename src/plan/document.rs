@@ -2,7 +2,8 @@
 //! it was made for (I5). People read it, approve it, and keep it.
 
 use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::decide::{Plan, Reason, Verdict};
@@ -138,6 +139,9 @@ fn objects(inputs: &Inputs<'_>, plan: &Plan, clearings: &[Verdict]) -> Vec<Objec
         reason: verdict.reason.to_string(),
         until: match &verdict.reason {
             Reason::Young { until } | Reason::KeepRaw { until } => *until,
+            Reason::StaysRaw { until } => {
+                until.and_then(|day| TimeZone::UTC.to_timestamp(day.to_datetime(Time::midnight())).ok())
+            }
             _ => None,
         },
         rule: rule(&verdict.table),

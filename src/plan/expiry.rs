@@ -82,6 +82,12 @@ impl DayVerdict {
         self.blockers.is_empty()
     }
 
+    /// True if a person's consent is all that is missing. Unarmed, nothing would happen anyway.
+    pub fn asks(&self) -> bool {
+        let asked = |blocker: &Blocker| matches!(blocker, Blocker::Approval { .. });
+        self.blockers.iter().any(asked) && !self.blockers.contains(&Blocker::Unarmed)
+    }
+
     /// True if its date has come, but something is in the way.
     pub fn overdue(&self) -> bool {
         !self.blockers.is_empty()
@@ -204,6 +210,11 @@ fn settle(
         Answer::Go(approved) => {
             for (verdict, approved) in due.iter_mut().zip(approved) {
                 verdict.approved = approved;
+                if approved && keeping == Keeping::Archive {
+                    // Consent buys the whole purge_delay from now on: until then it can be taken back.
+                    let after = term.rule.purge_delay.end(inputs.today());
+                    verdict.destroy_at = verdict.destroy_at.zip(after).map(|(date, after)| date.max(after));
+                }
             }
         }
         Answer::Wait(blocker) => blockers.push(blocker),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::{ApprovedItem, Armed, State};
 use crate::names::TableName;
-use crate::policy::{History, Term, day_of};
+use crate::policy::{History, PolicySet, Term, day_of};
 use crate::source::RawObject;
 
 /// What a plan is made from.
@@ -47,16 +47,22 @@ impl Inputs<'_> {
 #[derive(Debug)]
 pub struct Terms<'a> {
     history: &'a History,
+    policy: Option<String>,
     known: RefCell<HashMap<TableName, Option<Rc<Term>>>>,
 }
 
 impl<'a> Terms<'a> {
     pub fn new(history: &'a History) -> Self {
-        Terms { history, known: RefCell::default() }
+        Terms { history, policy: history.newest().map(PolicySet::digest), known: RefCell::default() }
     }
 
     pub fn history(&self) -> &'a History {
         self.history
+    }
+
+    /// False: the ledger accepted another policy since, and what that protects these terms do not know.
+    pub fn govern(&self, state: &State) -> bool {
+        state.policy().is_none_or(|accepted| Some(&accepted.digest) == self.policy.as_ref())
     }
 
     /// The term of `table`; none: no rule names it.

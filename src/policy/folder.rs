@@ -69,25 +69,12 @@ pub(super) fn read_files(folder: &Path) -> (Vec<PolicyFile>, Vec<Mistake>) {
             }
         };
         let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
-        let extension = path.extension().map(|extension| extension.to_string_lossy().into_owned()).unwrap_or_default();
-        if name.starts_with('.') || !extension.eq_ignore_ascii_case("toml") {
-            continue;
-        }
-        if extension != "toml" {
-            // Left out in silence, its tables would fall under other rules.
-            let problem = Problem::new(format!("a policy file named .{extension}"), "");
-            mistakes.push(Mistake::of_file(shown(&path), problem.with_hint("rename it to .toml")));
-            continue;
-        }
-        match std::fs::read(&path).map(String::from_utf8) {
-            Ok(Ok(text)) => files.push(PolicyFile { name, text }),
-            Ok(Err(error)) => {
-                let good = error.utf8_error().valid_up_to();
-                let line = error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count() + 1;
-                let problem = Problem::new(format!("line {line} is not UTF-8"), "");
-                mistakes.push(Mistake::of_file(shown(&path), problem.with_hint("save the file as UTF-8")));
+        if let Some(accepted) = is_policy_file(&name, &shown(&path)) {
+            let read = || std::fs::read(&path).map_err(|error| unreadable(shown(&path), &error));
+            match accepted.and_then(|()| read()).and_then(|bytes| text_of(&name, shown(&path), bytes)) {
+                Ok(file) => files.push(file),
+                Err(mistake) => mistakes.push(mistake),
             }
-            Err(error) => mistakes.push(failed(&path, format!("the policy file cannot be read: {error}"))),
         }
     }
     if files.is_empty() && mistakes.is_empty() {
@@ -95,6 +82,35 @@ pub(super) fn read_files(folder: &Path) -> (Vec<PolicyFile>, Vec<Mistake>) {
     }
     mistakes.sort_by(|one, other| one.file().cmp(other.file()));
     (files, mistakes)
+}
+
+/// None: no policy file, nor meant as one. A mistake: meant as one, and left out in silence its tables would fall under
+/// other rules.
+pub(super) fn is_policy_file(name: &str, shown: &str) -> Option<Result<(), Mistake>> {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    if name.starts_with('.') || !extension.eq_ignore_ascii_case("toml") {
+        return None;
+    }
+    if extension == "toml" {
+        return Some(Ok(()));
+    }
+    let problem = Problem::new(format!("a policy file named .{extension}"), "").with_hint("rename it to .toml");
+    Some(Err(Mistake::of_file(shown, problem)))
+}
+
+/// A file's bytes as text.
+pub(super) fn text_of(name: &str, shown: String, bytes: Vec<u8>) -> Result<PolicyFile, Mistake> {
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count() + 1;
+        let problem = Problem::new(format!("line {line} is not UTF-8"), "");
+        Mistake::of_file(shown, problem.with_hint("save the file as UTF-8"))
+    })?;
+    Ok(PolicyFile { name: name.to_owned(), text })
+}
+
+fn unreadable(shown: String, error: &std::io::Error) -> Mistake {
+    Mistake::of_file(shown, Problem::new(format!("the policy file cannot be read: {error}"), ""))
 }
 
 #[cfg(test)]

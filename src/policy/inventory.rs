@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Kind, Result};
 use crate::names::TableName;
 
 /// The version of `inventory.json`.
@@ -22,6 +23,27 @@ pub struct Inventory {
     pub policy: String,
     /// Sorted by name.
     pub tables: Vec<InventoryTable>,
+}
+
+impl Inventory {
+    /// Reads `inventory.json`; `shown` names it.
+    pub fn read(bytes: &[u8], shown: &str) -> Result<Inventory> {
+        let attempted = || format!("reading the inventory {shown}");
+        let written = "a run writes one at its end: name that `inventory.json`";
+        let json: serde_json::Value = serde_json::from_slice(bytes)
+            .map_err(|source| Error::from_source(Kind::Usage, attempted(), source).with_hint(written))?;
+        match json.get("version").map(serde_json::Value::as_u64) {
+            Some(Some(version)) if version == u64::from(INVENTORY_VERSION) => {}
+            Some(Some(version)) => {
+                let reason = format!("it is of version {version}, and this Holdfast reads version {INVENTORY_VERSION}");
+                let hint = "compare with the Holdfast that wrote it, or with one that is as new";
+                return Err(Error::new(Kind::Usage, attempted(), reason).with_hint(hint));
+            }
+            _ => return Err(Error::new(Kind::Usage, attempted(), "it does not say its version").with_hint(written)),
+        }
+        serde_json::from_value(json)
+            .map_err(|source| Error::from_source(Kind::Usage, attempted(), source).with_hint(written))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

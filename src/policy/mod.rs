@@ -2,12 +2,15 @@
 //!
 //! `document` is a file as written, `rule` what it means for a table, `select` who governs a table, `set` all files as
 //! one, `folder` where they lie, `change` what an edit does, `history` what earlier rules still protect, `inventory` what
-//! there is for rules to act on, `span` the calendar, `notation` how spans are written, `describe` the rules for people.
+//! there is for rules to act on, `diff` what an edit does to it, `span` the calendar, `notation` how spans are written, `describe` the rules for people, `azure` another
+//! system's words for them.
 //! All of it is pure but [`PolicySet::read_folder`]. Policy is evaluated live and never stored in the archive's data;
 //! what cannot be understood is a mistake (never a default), and a table without a rule is kept and reported (I7).
 
+pub mod azure;
 mod change;
 mod describe;
+mod diff;
 mod document;
 mod folder;
 mod history;
@@ -21,6 +24,10 @@ mod span;
 pub use crate::settings::diagnose::{Mistake, Problem, Warning, render_all};
 pub use change::{Change, change};
 pub use describe::{Described, Description, describe};
+pub use diff::{
+    BrokenLock, DIFF_VERSION, Dates, Diff, Effect, EffectKind, Grace, KeyChange, Refusal, RuleChange, TableChange,
+    Totals, compare,
+};
 pub use document::{ClockSource, schema};
 pub use folder::PolicyError;
 pub use history::{History, Shortening, Term, day_of};

@@ -100,6 +100,28 @@ impl Pattern {
         let table = common(&self.table, &other.table)?;
         Some(format!("{}/{table}", if workspace.is_empty() { "main" } else { &workspace }))
     }
+
+    /// Tables that both match, if there can be any: one with something unlikely where a star stands, so that it is as
+    /// much a stranger to other patterns as both allow, and one as short as they allow.
+    pub(super) fn samples(&self, other: &Pattern) -> Vec<TableName> {
+        let sample = |filled: bool| {
+            let part = |own: &[char], others: &[char]| {
+                let exact = |name: &[char]| !name.iter().any(|c| is_wildcard(*c));
+                if exact(own) || exact(others) {
+                    let (name, pattern) = if exact(own) { (own, others) } else { (others, own) };
+                    return matches(pattern, name).then(|| name.iter().collect());
+                }
+                let fill = |c: &char| if *c == '*' { "*zq9z*".chars().collect() } else { vec![*c] };
+                let with: Vec<char> = own.iter().flat_map(fill).collect();
+                let name = if filled { common(&with, others) } else { None };
+                let name = name.or_else(|| common(own, others))?;
+                Some(if name.is_empty() { "zq9z".to_owned() } else { name })
+            };
+            let workspace = part(&self.workspace, &other.workspace)?;
+            Some(TableName::new(workspace, part(&self.table, &other.table)?))
+        };
+        [true, false].into_iter().filter_map(sample).collect()
+    }
 }
 
 impl fmt::Display for Pattern {
@@ -217,6 +239,20 @@ mod tests {
         assert_eq!(pattern("a?").tie(&pattern("?b")).unwrap(), "main/ab");
         assert_eq!(pattern("x/a*").tie(&pattern("?/ab*")).unwrap(), "x/ab");
         assert_eq!(pattern("a*").tie(&pattern("ab*")), None, "one is more literal");
+    }
+
+    #[test]
+    fn samples_are_matched_by_both() {
+        let shown = |one: &str, other: &str| -> Vec<String> {
+            let (one, other) = (pattern(one), pattern(other));
+            let samples = one.samples(&other);
+            assert!(samples.iter().all(|table| one.matches(table) && other.matches(table)), "{samples:?}");
+            samples.iter().map(TableName::to_string).collect()
+        };
+        assert_eq!(shown("AZFW*", "*Rule"), ["zq9z/azfwzq9zrule", "zq9z/azfwrule"]);
+        assert_eq!(shown("AZFW*", "main/AZFWDnsQuery"), ["main/azfwdnsquery", "main/azfwdnsquery"]);
+        assert!(shown("a*", "b*").is_empty());
+        assert_eq!(shown("*", "*")[1], "zq9z/zq9z");
     }
 
     /// The same cases in every run; PROPTEST_CASES draws more of them.

@@ -13,7 +13,7 @@ use crate::names::TableName;
 use crate::settings::diagnose::{Mistake, Problem, Source, Warning, line_of, nearest};
 
 use super::document::{DefaultsDocument, Place, PolicyDocument, RuleDocument, TableDocument};
-use super::folder::{PolicyError, no_files, read_files};
+use super::folder::{PolicyError, is_policy_file, no_files, read_files, text_of};
 use super::rule::{Origin, Rule, add_length, add_text};
 use super::select::Pattern;
 
@@ -31,7 +31,6 @@ pub struct PolicySet {
     files: Vec<PolicyFile>,
     governing: Vec<Governing>,
     defaults: Option<Rule>,
-    warnings: Vec<Warning>,
 }
 
 /// A rule with what it governs.
@@ -47,15 +46,26 @@ struct Governing {
 impl PolicySet {
     /// Reads every `*.toml` directly in `folder`, but hidden ones.
     pub fn read_folder(folder: &Path) -> Result<PolicySet, PolicyError> {
-        let (files, mut mistakes) = read_files(folder);
-        match build(files, Some(folder)) {
-            Ok(set) if mistakes.is_empty() => Ok(set),
-            Ok(_) => Err(PolicyError { folder: folder.to_owned(), mistakes }),
-            Err(more) => {
-                mistakes.extend(more);
-                Err(PolicyError { folder: folder.to_owned(), mistakes })
+        let (files, mistakes) = read_files(folder);
+        whole(files, folder, mistakes)
+    }
+
+    /// Reads files that someone else has found, by name and bytes, as [`PolicySet::read_folder`] reads those of a
+    /// folder; `place` is what people are shown for it.
+    pub fn from_bytes(found: Vec<(String, Vec<u8>)>, place: &Path) -> Result<PolicySet, PolicyError> {
+        let (mut files, mut mistakes) = (Vec::new(), Vec::new());
+        for (name, bytes) in found {
+            let shown = place.join(&name).display().to_string();
+            let Some(accepted) = is_policy_file(&name, &shown) else { continue };
+            match accepted.and_then(|()| text_of(&name, shown, bytes)) {
+                Ok(file) => files.push(file),
+                Err(mistake) => mistakes.push(mistake),
             }
         }
+        if files.is_empty() && mistakes.is_empty() {
+            mistakes.push(no_files(&place.display().to_string()));
+        }
+        whole(files, place, mistakes)
     }
 
     /// A set from files read before, as the ledger keeps them.
@@ -100,16 +110,21 @@ impl PolicySet {
         self.defaults.as_ref()
     }
 
-    /// What is written but has no effect yet.
-    pub fn warnings(&self) -> &[Warning] {
-        &self.warnings
-    }
-
     /// The rules that match none of the `known` tables, each with the nearest name among them.
     pub fn unmatched(&self, known: &[TableName]) -> Vec<Warning> {
         let idle = |governing: &&Governing| !known.iter().any(|table| governing.pattern.matches(table));
         self.governing.iter().filter(idle).map(|governing| unmatched(governing, known)).collect()
     }
+}
+
+/// A set from all files of `place`, if none of them has a mistake, nor had one before.
+fn whole(files: Vec<PolicyFile>, place: &Path, mut mistakes: Vec<Mistake>) -> Result<PolicySet, PolicyError> {
+    match build(files, Some(place)) {
+        Ok(set) if mistakes.is_empty() => return Ok(set),
+        Ok(_) => {}
+        Err(more) => mistakes.extend(more),
+    }
+    Err(PolicyError { folder: place.to_owned(), mistakes })
 }
 
 fn unmatched(governing: &Governing, known: &[TableName]) -> Warning {
@@ -158,9 +173,6 @@ fn build(mut files: Vec<PolicyFile>, folder: Option<&Path>) -> Result<PolicySet,
         mistakes.sort_by(|one, other| (one.file(), one.start()).cmp(&(other.file(), other.start())));
         return Err(mistakes);
     }
-    let keys = defaults.iter().map(|(_, defaults)| (&defaults.place, &defaults.keys));
-    let keys = keys.chain(tables.iter().map(|(_, table)| (&table.place, &table.keys)));
-    let warnings = keys.filter_map(|(place, keys)| ineffective_schedule(place, keys)).collect();
     let governing = tables
         .iter()
         .filter_map(|(file, table)| {
@@ -176,19 +188,12 @@ fn build(mut files: Vec<PolicyFile>, folder: Option<&Path>) -> Result<PolicySet,
     let defaults = defaults
         .first()
         .and_then(|(file, defaults)| Rule::resolve(&defaults.keys, None, origin(file, &defaults.place, None)));
-    Ok(PolicySet { files, governing, defaults, warnings })
+    Ok(PolicySet { files, governing, defaults })
 }
 
 fn origin(file: &str, place: &Place, pattern: Option<&str>) -> Origin {
     let line = line_of(&place.source.text, place.header.start);
     Origin { file: file.to_owned(), line, pattern: pattern.map(str::to_owned) }
-}
-
-fn ineffective_schedule(place: &Place, keys: &RuleDocument) -> Option<Warning> {
-    let span = keys.schedule.as_ref()?.span.clone();
-    let problem = Problem::new("`schedule` comes with a later version", "no effect yet")
-        .with_hint("start `holdfast run` by other means, cron or a systemd timer");
-    Some(Warning::new(Mistake::at(&place.source, span, problem)))
 }
 
 fn refuse_second_defaults(defaults: &[Named<'_, DefaultsDocument>], mistakes: &mut Vec<Mistake>) {
@@ -298,14 +303,6 @@ mod tests {
         assert_ne!(digest, set(&[("a.toml", "#2\n"), ("b.toml", "")]));
         assert_ne!(digest, set(&[("a.toml", "#1\n"), ("c.toml", "")]));
         assert_ne!(digest, set(&[("a.toml", "#1\n")]));
-    }
-
-    #[test]
-    fn a_schedule_warns_that_it_has_no_effect() {
-        let text = table("A", "1y") + "schedule = \"0 2 * * SUN\"\n";
-        let set = PolicySet::from_files(vec![file("a.toml", &text)]).unwrap();
-        let lines: Vec<_> = set.warnings().iter().map(Warning::line).collect();
-        assert_eq!(lines, [Some(5)]);
     }
 
     #[test]

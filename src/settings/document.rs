@@ -3,7 +3,7 @@
 //! No default but those of DESIGN §5, no store touched. What parses but has no effect yet becomes a warning here.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use crate::names::TableName;
 
 use super::diagnose::{Mistake, Problem, Source, Warning};
 use super::reader::{Located, Notes, TableReader, read_document};
-use super::value::{self, Window};
+use super::value;
+use super::window::Window;
 use super::{Access, Delete, Schedule, Settings, SourceSettings, cron};
 
 const DEFAULT_MEMORY_BYTES: u64 = 1 << 30;
@@ -57,13 +58,9 @@ fn read_settings(mut top: TableReader<'_>, warner: &mut Warner<'_>, base: &Path)
     let memory = top.parsed("memory", "like \"1GiB\"", value::memory);
     let simulation = top.boolean("simulation");
     let mut approvers = read_approvers(&mut top);
-    let delete = top.table("delete").map(|table| read_delete(table, warner, &mut approvers));
-    warner.later(
-        &approvers.clone().filter(|approvers| approvers.value > 1),
-        "several approvers come with a later version",
-        "nothing that needs an approval is destroyed yet",
-    );
-    let schedule = top.table("schedule").map(|table| read_schedule(table, warner));
+    let delete = top.table("delete").map(|table| read_delete(table, &mut approvers));
+    let mut metrics = None;
+    let schedule = top.table("schedule").map(|table| read_schedule(table, &mut metrics, base));
     let access = top.table("access").map(|mut table| {
         let record = table.boolean("record");
         warner.later(&record, "the access log comes with a later version", "searches and restores are not logged yet");
@@ -85,6 +82,11 @@ fn read_settings(mut top: TableReader<'_>, warner: &mut Warner<'_>, base: &Path)
     if let Ok(url) = Url::from_file_path(&policies) {
         refuse_overlap("policy folder", &url, policies_span, &sources, notes);
     }
+    if let Some(metrics) = &metrics
+        && let Ok(url) = Url::from_file_path(&metrics.value)
+    {
+        refuse_overlap("metrics file", &url, Some(metrics.span.clone()), &sources, notes);
+    }
     Some(Settings {
         file: None,
         archive: archive?.value,
@@ -94,7 +96,7 @@ fn read_settings(mut top: TableReader<'_>, warner: &mut Warner<'_>, base: &Path)
         simulation: simulation.is_some_and(|simulation| simulation.value),
         delete: delete.unwrap_or_default(),
         approvers: approvers.map_or(1, |approvers| approvers.value),
-        schedule: schedule.unwrap_or_else(|| Schedule { cron: None, time_zone: "UTC".into() }),
+        schedule: schedule.unwrap_or_default(),
         sources: sources.into_iter().map(SourceDraft::finish).collect::<Option<_>>()?,
         access: access.unwrap_or(Access { record: true }),
         warnings: std::mem::take(&mut warner.warnings),
@@ -114,7 +116,7 @@ fn read_approvers(table: &mut TableReader<'_>) -> Option<Located<u8>> {
     }
 }
 
-fn read_delete(mut table: TableReader<'_>, warner: &mut Warner<'_>, approvers: &mut Option<Located<u8>>) -> Delete {
+fn read_delete(mut table: TableReader<'_>, approvers: &mut Option<Located<u8>>) -> Delete {
     let raw = table.boolean("raw");
     let expired = table.boolean("expired");
     let window = table.parsed("window", "like \"22:00/05:00\"", Window::parse);
@@ -126,12 +128,6 @@ fn read_delete(mut table: TableReader<'_>, warner: &mut Warner<'_>, approvers: &
         }
         *approvers = Some(here);
     }
-    warner.later(
-        &expired.clone().filter(|expired| expired.value),
-        "retiring and destroying come with a later version",
-        "nothing expires yet",
-    );
-    warner.later(&window, "the deletion window comes with a later version", "raw objects are cleared at any time");
     table.finish();
     Delete {
         raw: raw.is_some_and(|raw| raw.value),
@@ -140,21 +136,24 @@ fn read_delete(mut table: TableReader<'_>, warner: &mut Warner<'_>, approvers: &
     }
 }
 
-fn read_schedule(mut table: TableReader<'_>, warner: &mut Warner<'_>) -> Schedule {
+fn read_schedule(mut table: TableReader<'_>, metrics: &mut Option<Located<PathBuf>>, base: &Path) -> Schedule {
     let cron = table.parsed("cron", "a line like \"0 2 * * *\"", cron::cron);
-    let time_zone = table.parsed("time_zone", "an IANA name like \"Europe/Zurich\"", |text| {
-        TimeZone::get(text).map(|_| text.to_owned()).map_err(|_| {
-            Problem::new(format!("unknown time zone `{text}`"), "unknown to this host")
+    let zone = table.parsed("time_zone", "an IANA name like \"Europe/Zurich\"", |text| {
+        TimeZone::get(text).map(|zone| (text.to_owned(), zone)).map_err(|_| {
+            Problem::new(format!("unknown time zone `{text}`"), "unknown")
                 .with_hint("an IANA name, like \"UTC\" or \"Europe/Zurich\"")
         })
     });
-    let meanwhile = "start `holdfast run` by other means, cron or a systemd timer";
-    warner.later(&cron, "`schedule` comes with a later version", meanwhile);
-    if cron.is_none() {
-        warner.later(&time_zone, "`schedule` comes with a later version", meanwhile);
-    }
+    *metrics = table.parsed("metrics", "a file like \"/var/lib/holdfast/holdfast.prom\"", |text| {
+        if text.ends_with('/') {
+            return Err(Problem::new(format!("`{text}` is a folder"), "not a file").with_hint("name a file in it"));
+        }
+        value::absolute(text, base)
+    });
     table.finish();
-    Schedule { cron: cron.map(|cron| cron.value), time_zone: time_zone.map_or_else(|| "UTC".into(), |zone| zone.value) }
+    let (time_zone, zone) = zone.map_or_else(|| ("UTC".into(), TimeZone::UTC), |zone| zone.value);
+    let metrics = metrics.as_ref().map(|metrics| metrics.value.clone());
+    Schedule { cron: cron.map(|cron| cron.value), time_zone, zone, metrics }
 }
 
 /// A source as far as it could be read.

@@ -1,13 +1,10 @@
-//! The values of settings as people write them: durations, amounts of memory, daily windows, cron lines, URLs.
+//! The values of settings as people write them: durations, amounts of memory, paths and URLs.
 //!
 //! Each parser accepts one notation and says of any other what was probably meant. None reads a clock or the disk.
 
-use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use jiff::civil::Time;
-use serde::{Serialize, Serializer};
 use url::Url;
 
 use super::diagnose::Problem;
@@ -99,55 +96,6 @@ pub fn memory(text: &str) -> Result<u64, Problem> {
             ))
         }
         Some(bytes) => Ok(bytes),
-    }
-}
-
-/// A daily stretch of time, from `from` on until before `to`; across midnight if `to` is the earlier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
-    pub from: Time,
-    pub to: Time,
-}
-
-impl Window {
-    /// Parses `HH:MM/HH:MM`.
-    pub fn parse(text: &str) -> Result<Self, Problem> {
-        let problem = |reason: &str| {
-            Problem::new(format!("`{text}` is not a window: {reason}"), "not a window")
-                .with_hint("write two times of day, like \"22:00/05:00\"")
-        };
-        let (from, to) = text.split_once('/').ok_or_else(|| problem("no `/` between two times"))?;
-        let time = |text: &str| {
-            let (hour, minute) = text.split_once(':')?;
-            let two = |part: &str| {
-                (part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit())).then(|| part.parse::<i8>().ok()).flatten()
-            };
-            Time::new(two(hour)?, two(minute)?, 0, 0).ok()
-        };
-        let from = time(from).ok_or_else(|| problem("the first is no time of day, HH:MM"))?;
-        let to = time(to).ok_or_else(|| problem("the second is no time of day, HH:MM"))?;
-        if from == to {
-            return Err(problem("it is empty: it ends when it begins"));
-        }
-        Ok(Window { from, to })
-    }
-
-    /// True if `time`, a local time of day, lies in the window.
-    pub fn contains(&self, time: Time) -> bool {
-        if self.from < self.to { self.from <= time && time < self.to } else { self.from <= time || time < self.to }
-    }
-}
-
-impl fmt::Display for Window {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (from, to) = (self.from, self.to);
-        write!(f, "{:02}:{:02}/{:02}:{:02}", from.hour(), from.minute(), to.hour(), to.minute())
-    }
-}
-
-impl Serialize for Window {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 
@@ -268,30 +216,6 @@ mod tests {
         assert_eq!(memory("500MB"), Ok(500_000_000));
         for text in ["", "1", "63MiB", "0GiB", "1G", "-1GiB", "1.5GiB", "GiB", "99999999999TiB", "64MB"] {
             assert!(memory(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn windows_may_cross_midnight() {
-        let time = |hour, minute| Time::new(hour, minute, 0, 0).unwrap();
-        let night = Window::parse("22:00/05:00").unwrap();
-        assert!(night.contains(time(22, 0)) && night.contains(time(0, 0)) && night.contains(time(4, 59)));
-        assert!(!night.contains(time(5, 0)) && !night.contains(time(21, 59)));
-        let day = Window::parse("09:30/17:00").unwrap();
-        assert!(day.contains(time(9, 30)) && !day.contains(time(17, 0)) && !day.contains(time(0, 0)));
-        assert_eq!(night.to_string(), "22:00/05:00");
-        for text in [
-            "",
-            "22:00",
-            "22:00-05:00",
-            "24:00/05:00",
-            "2:00/05:00",
-            "22:60/05:00",
-            "05:00/05:00",
-            "a/b",
-            "+1:00/02:00",
-        ] {
-            assert!(Window::parse(text).is_err(), "{text}");
         }
     }
 

@@ -243,7 +243,7 @@ fn bodies() -> Vec<Body> {
     vec![
         Body::Created { archive: text(), format: 1, simulation: false },
         Body::RunStarted { version: text(), host: text(), process: 0, armed: Armed::default() },
-        Body::RunEnded { exit: 0, batches: 0, rows: 0, cleared: 0 },
+        Body::RunEnded { exit: 0, batches: 0, rows: 0, cleared: 0, partial: true },
         Body::PolicyAccepted { digest: text(), files: list() },
         intended(Purpose::Archive),
         intended(Purpose::Retry { batches: Vec::new() }),

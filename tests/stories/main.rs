@@ -11,6 +11,8 @@
 mod faults;
 #[path = "../support/site.rs"]
 mod site;
+#[path = "../support/standing.rs"]
+mod standing;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "the library's own tests use the rest of it")]
 mod support;
@@ -25,10 +27,16 @@ mod explain;
 mod format;
 mod gate;
 mod house;
+mod late;
 mod lossless;
+mod merge;
 mod plan;
 mod policy;
+mod policy_azure;
+mod policy_diff;
 mod quarantine;
 mod real_logs;
+mod schedule;
 mod sources;
 mod trouble;
+mod unattended;
