@@ -11,7 +11,8 @@ use super::why::{ago, labelled, looked};
 use crate::error::Result;
 use crate::explain::{Amount, Ended, Grace, Overdue, Runs, Status, WaitingApproval, status as gather};
 use crate::ledger::{Keeping, holder};
-use crate::plan::{Fate, Shut};
+use crate::plan::{Because, Fate, Shut};
+use crate::policy::day_of;
 use crate::storage::{Missing, local_folder};
 
 pub fn status(args: &Args, status: &StatusArgs, output: &mut Output) -> Result<u8> {
@@ -192,6 +193,14 @@ fn waiting(waiting: &[WaitingApproval]) -> Vec<String> {
     let rows: Vec<Vec<String>> = waiting
         .iter()
         .map(|one| {
+            let because = match &one.because {
+                Because::First => "the first under its rule".to_owned(),
+                Because::Shortened { since } => format!("shortened on {}", day_of(*since)),
+                Because::Beyond { bytes, live_bytes, .. } => {
+                    format!("{} % of the table", bytes.saturating_mul(100) / (*live_bytes).max(1))
+                }
+                Because::Reinstated => "put back by a person".to_owned(),
+            };
             vec![
                 one.table.to_string(),
                 number(one.days),
@@ -199,7 +208,7 @@ fn waiting(waiting: &[WaitingApproval]) -> Vec<String> {
                 number(one.rows),
                 size(one.bytes),
                 format!("{} of {}", one.given, one.needed),
-                one.because.to_string(),
+                because,
             ]
         })
         .collect();

@@ -88,6 +88,23 @@ fn show(explained: &impl serde::Serialize, lines: Vec<String>, output: &mut Outp
     Ok(0)
 }
 
+/// Lines are broken here, at a space.
+const WIDTH: usize = 100;
+
+/// A label and what belongs to it, over as many lines as it takes.
+pub fn wrapped(label: &str, text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH - 10 {
+            lines.push(std::mem::take(&mut line));
+        }
+        line = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
+    }
+    lines.push(line);
+    lines.iter().enumerate().map(|(at, line)| labelled(if at == 0 { label } else { "" }, line)).collect()
+}
+
 /// A label and what belongs to it.
 pub fn labelled(label: &str, text: impl AsRef<str>) -> String {
     format!("{label:<10}{}", text.as_ref()).trim_end().to_owned()
@@ -109,7 +126,10 @@ pub fn day_lines(explained: &DayExplained) -> Vec<String> {
         let still = if there == 0 { "all cleared".into() } else { format!("{} not cleared", number(there)) };
         lines.push(labelled(
             "made from",
-            format!("{}, {still}", count(explained.made_from, "raw object", "raw objects")),
+            format!(
+                "{}, {still}",
+                count(explained.made_from, "raw object of its batches", "raw objects of its batches")
+            ),
         ));
     }
     for raw in &explained.raw {
@@ -192,7 +212,11 @@ fn row(kept: &DayFile, now: Timestamp) -> Vec<String> {
         Keeping::Raw | Keeping::Quarantine => "-".into(),
     };
     let destroy = if kept.superseded { "next run".into() } else { shown(kept.destroy_at) };
-    let latest = if kept.superseded { "-".into() } else { latest(kept.latest.as_ref(), now) };
+    let latest = match kept.latest {
+        None if kept.superseded => "-".into(),
+        None if kept.destroy_at.is_some() => "not while blocked".into(),
+        ref known => latest(known.as_ref(), now),
+    };
     let name = if kept.merged { format!("{} (merged)", label(kept)) } else { label(kept) };
     vec![name, number(kept.files), number(kept.rows), size(kept.bytes), archived, retire, destroy, latest]
 }
@@ -231,13 +255,16 @@ fn rule_lines(rule: Option<&RuleFacts>) -> Vec<String> {
 }
 
 fn obstacle_lines<'a>(obstacles: impl Iterator<Item = &'a Obstacle>) -> Vec<String> {
-    obstacles.flat_map(|obstacle| [labelled("blocked", &obstacle.why), labelled("  next", &obstacle.next)]).collect()
+    obstacles
+        .flat_map(|obstacle| [wrapped("blocked", &obstacle.why), wrapped("  next", &obstacle.next)].concat())
+        .collect()
 }
 
 /// A raw object in words.
 pub fn object_lines(explained: &ObjectExplained) -> Vec<String> {
-    let mut lines =
-        vec![format!("{}:{}", explained.source, explained.path), format!("  {}", explained.says), String::new()];
+    let mut lines = vec![format!("{}:{}", explained.source, explained.path)];
+    lines.push(format!("  {}", explained.says));
+    lines.push(String::new());
     let mut what = Vec::new();
     if let Some(listed) = &explained.listed {
         what.push(size(listed.bytes));
@@ -270,7 +297,10 @@ pub fn object_lines(explained: &ObjectExplained) -> Vec<String> {
         )),
         (None, None, Some(date)) => lines.push(labelled(
             "destroy",
-            format!("{date}, at the latest by {}", latest(explained.latest.as_ref(), explained.now)),
+            match &explained.latest {
+                None => format!("{date}, but not while blocked"),
+                known => format!("{date}, at the latest by {}", latest(known.as_ref(), explained.now)),
+            },
         )),
         (None, None, None) => {}
     }

@@ -55,6 +55,7 @@ pub struct DayFile {
     /// The first day on which it may be retired. None: never, or nothing to retire.
     pub expires: Option<Date>,
     pub destroy_at: Option<Date>,
+    /// None: never, or not while something is in the way.
     pub latest: Option<Latest>,
     pub approved: bool,
     /// Empty: nothing is in the way.
@@ -163,7 +164,7 @@ fn standing(
         retired_at: left.into_iter().max(),
         expires: verdict.expires.filter(|_| item.keeping == Keeping::Archive),
         destroy_at: verdict.destroy_at,
-        latest: latest(verdict.destroy_at),
+        latest: latest(verdict.destroy_at.filter(|_| verdict.goes() || verdict.fate == Fate::Keep)),
         approved: verdict.approved,
         says: says(verdict, term, looked.document.now),
         obstacles,

@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::ledger::{Counts, Keeping, KnownObject, ObjectId, Stage, State};
 use crate::names::TableName;
 use crate::pipeline::Looked;
-use crate::plan::{Act, Shut, ends};
+use crate::plan::{Act, Blocker, Shut, ends};
 use crate::policy::Term;
 use crate::settings::diagnose::nearest;
 use crate::source::{Period, RawObject};
@@ -192,6 +192,13 @@ pub fn explain_object(
     let schedule = rule.and_then(|rule| rule.schedule.as_deref());
     explained.latest = explained.destroy_at.map(|date| Latest::new(date, now, schedule, fires));
     explained.judge(looked, term.as_ref(), known, unsettled.is_some());
+    if explained
+        .obstacles
+        .iter()
+        .any(|one| one.blocker.as_ref().is_some_and(|one| !matches!(one, Blocker::Grace { .. })))
+    {
+        explained.latest = None;
+    }
     Some(explained)
 }
 

@@ -87,7 +87,7 @@ pub struct Backlog {
     pub oldest: Option<Date>,
 }
 
-/// Days of a table whose date has come, and what is in the way.
+/// Days of a table whose date has come, and what is in the way other than a person's consent.
 #[derive(Debug, Clone, Serialize)]
 pub struct Overdue {
     pub table: TableName,
@@ -260,9 +260,9 @@ fn backlog(looked: &Looked) -> Backlog {
 fn overdue(days: &[DayVerdict]) -> Vec<Overdue> {
     let mut found: Vec<Overdue> = Vec::new();
     for verdict in days {
-        let Some(blocker) = verdict.blockers.first().filter(|blocker| !matches!(blocker, Blocker::Grace { .. })) else {
-            continue;
-        };
+        // Graces and approvals are told apart.
+        let other = |blocker: &&Blocker| !matches!(blocker, Blocker::Grace { .. } | Blocker::Approval { .. });
+        let Some(blocker) = verdict.blockers.iter().find(other) else { continue };
         let item = &verdict.item;
         let obstacle = Obstacle::of(blocker, &item.table.to_string(), None);
         let same = |one: &&mut Overdue| {

@@ -23,6 +23,7 @@ mod bounded;
 mod crash;
 mod damage;
 mod docs;
+mod explain;
 mod format;
 mod gate;
 mod house;
