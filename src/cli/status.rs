@@ -149,7 +149,7 @@ fn amount(label: &str, amount: &Amount, what: &str, then: &str) -> Option<String
     let rows = count(amount.rows, "record", "records");
     Some(labelled(
         label,
-        format!(" {rows} in {} {what}{oldest}{next}", count(amount.files, "file", "files")).trim_start().to_owned(),
+        format!(" {rows} in {} {what}{oldest}{next}", count(amount.files, "file", "files")).trim_start(),
     ))
 }
 
