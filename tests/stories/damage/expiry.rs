@@ -137,7 +137,9 @@ fn kinds() -> Vec<Kept> {
         &format!("Delta commit {newest} of main/Signin"),
         whole_table,
     );
-    add(log("AppLog", format!("{:020}.json", 0)), None, "Delta commit 0 of main/AppLog", Keeps::These(&["other"]));
+    // What is doubtful in a table stops all of it, its quarantine too.
+    let whole_table = Keeps::These(&["other", "data", "index"]);
+    add(log("AppLog", format!("{:020}.json", 0)), None, "Delta commit 0 of main/AppLog", whole_table);
     add("ledger/inventory.json".to_owned(), None, "", Keeps::Nothing);
     let attachment = |list: &serde_json::Value| list["sha256"].as_str().unwrap().to_owned();
     for (seq, entry) in entries(whole()).into_iter().enumerate() {
