@@ -122,10 +122,15 @@ impl Aged {
         cases.filter(|(n, fault)| self.step.tells_apart(*n, *fault) && !folds(&self.step.calls[*n])).collect()
     }
 
-    /// Those at a write, and a takeover just before it.
+    /// Those at a write, and a takeover just before it. That a put's answer is lost the mixed run tries.
     pub(super) fn cases_of_writes(&self) -> Vec<(usize, Fault)> {
         let reads = |n: &usize| !self.step.calls[*n].writes();
-        self.cases().into_iter().filter(|(n, fault)| !reads(n) || *fault == Fault::PauseAfter).collect()
+        let telling = |n: &usize, fault: &Fault| match fault {
+            Fault::ErrAfter => false,
+            Fault::ErrBefore => !reads(n),
+            _ => true,
+        };
+        self.cases().into_iter().filter(|(n, fault)| telling(n, fault)).collect()
     }
 
     /// What is wrong in a world in which this run ended in the end.

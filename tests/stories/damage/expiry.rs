@@ -244,8 +244,11 @@ fn what_damage_makes_doubtful_is_not_destroyed() {
     let kinds = kinds();
     let mut cases = Vec::new();
     for kind in &kinds {
-        let mut harms: Vec<Harm> = [0, 430, 850].map(Harm::Flip).into();
-        harms.extend([Harm::Truncate(0), Harm::Truncate(600), Harm::Delete]);
+        let mut harms = vec![Harm::Flip(430), Harm::Delete];
+        // Of what is named by its digest, one change is like another.
+        if !kind.path.contains("/attachments/") {
+            harms.extend([Harm::Flip(0), Harm::Flip(850), Harm::Truncate(0), Harm::Truncate(600)]);
+        }
         harms.extend(kind.other.clone().map(Harm::Swap));
         cases.extend(harms.into_iter().map(|harm| (kind, harm)));
     }
