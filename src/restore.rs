@@ -44,7 +44,7 @@ pub struct Manifest {
     /// Number and digest of the restored records.
     pub records: SetDigest,
     pub segments: Vec<RestoredSegment>,
-    /// The raw objects that the segments' batches read.
+    /// The raw objects that the segments' batches read, or those before them whose rows they wrote anew.
     pub raw_objects: Vec<RestoredFrom>,
     pub files: Vec<RestoredFile>,
     pub unseen: Unseen,
@@ -136,7 +136,7 @@ pub fn restore(
             restored,
         });
     }
-    manifest.raw_objects = raw_objects(state, &batches);
+    manifest.raw_objects = raw_objects(state, &origins(state, batches));
     Ok(manifest)
 }
 
@@ -229,6 +229,24 @@ fn unseen(state: &State, table: &TableName) -> Unseen {
             .filter(|batch| batch.tables.contains(table))
             .filter(|batch| matches!(batch.stage, crate::ledger::Stage::Intended | crate::ledger::Stage::Prepared(_)))
             .count() as u64,
+    }
+}
+
+/// The batches, and those whose rows they wrote anew.
+fn origins(state: &State, mut batches: BTreeSet<String>) -> BTreeSet<String> {
+    loop {
+        let rewritten =
+            |by: &BTreeSet<String>, rows: &BTreeMap<String, u64>| rows.keys().any(|batch| by.contains(batch));
+        let more: Vec<&String> = state
+            .batches
+            .iter()
+            .filter(|(id, batch)| !batches.contains(*id) && rewritten(&batches, &batch.gone.rewritten))
+            .map(|(id, _)| id)
+            .collect();
+        if more.is_empty() {
+            return batches;
+        }
+        batches.extend(more.into_iter().cloned());
     }
 }
 

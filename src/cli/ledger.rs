@@ -105,8 +105,13 @@ fn summary(body: &Body) -> String {
             format!("{batch}: {} of {}", inputs.count, tables.join(", "))
         }
         Body::BatchPrepared { batch, counts, .. } => format!(
-            "{batch}: {} decoded = {} archived + {} quarantined + {} expired + {} duplicate",
-            counts.decoded, counts.archived, counts.quarantined, counts.expired, counts.duplicate
+            "{batch}: {} decoded = {} archived + {} quarantined + {} expired + {} duplicate{}",
+            counts.decoded,
+            counts.archived,
+            counts.quarantined,
+            counts.expired,
+            counts.duplicate,
+            if counts.raw > 0 { format!(" + {} raw", counts.raw) } else { String::new() }
         ),
         Body::BatchCommitted { batch, tables } => {
             let tables: Vec<String> =

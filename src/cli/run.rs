@@ -161,6 +161,12 @@ fn archived(report: &RunReport) -> Vec<String> {
             if table.counts.duplicate > 0 {
                 notes.push(format!("{} duplicate", number(table.counts.duplicate)));
             }
+            if table.counts.expired > 0 {
+                notes.push(format!("{} expired on arrival", number(table.counts.expired)));
+            }
+            if table.counts.raw > 0 {
+                notes.push(format!("{} stay raw", number(table.counts.raw)));
+            }
             if !table.ruled {
                 notes.push("no rule names it: [defaults] apply".into());
             }

@@ -131,6 +131,11 @@ pub fn governing(context: &Context, chain: &Chain) -> Result<Governing> {
     }
 }
 
+/// What `set` would take away from rules that the ledger accepted as locked: a run refuses it.
+pub fn refused_by_locks(chain: &Chain, set: &PolicySet) -> Result<Vec<String>> {
+    Ok(last_accepted(chain)?.map_or_else(Vec::new, |accepted| broken_locks(&accepted, set, chain.state())))
+}
+
 /// The policy that the ledger accepted last.
 fn last_accepted(chain: &Chain) -> Result<Option<PolicySet>> {
     let Some(accepted) = chain.state().policy().cloned() else { return Ok(None) };
@@ -180,7 +185,7 @@ fn clock_doubt(context: &Context, last_at: Option<Timestamp>, now: Timestamp, ho
 }
 
 /// What a policy would take away from tables whose rule was `locked` when the ledger accepted it.
-pub fn broken_locks(accepted: &PolicySet, new: &PolicySet, state: &State) -> Vec<String> {
+fn broken_locks(accepted: &PolicySet, new: &PolicySet, state: &State) -> Vec<String> {
     let mut broken = Vec::new();
     let mut judge = |what: &str, old: &Rule, new: Option<&Rule>| {
         let reason = match new {

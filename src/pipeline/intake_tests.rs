@@ -1,8 +1,11 @@
 //! Tests of the intake: what stays raw, and what has expired on arrival (I1).
 
-use super::testing::{House, record};
+use super::context::Request;
+use super::retry::retry;
+use super::testing::{House, at, record};
 use crate::ledger::{Counts, KnownObject, ObjectId};
 use crate::plan::Intake;
+use crate::policy::{PolicyFile, PolicySet};
 
 const POLICY: &str = "[defaults]\nretain = \"30d\"\narchive_after = \"0d\"\nlate_window = \"400d\"\n";
 const RAW: Intake = Intake { stays_raw: true, expired_before: None };
@@ -100,4 +103,21 @@ fn i1_what_expired_on_arrival_is_counted_and_written_nowhere() {
     house.write("Old/2024/03/01/all.json", old + &record("2024-03-01T00:00:00Z", 4));
     assert_eq!(house.archive(intake, NOW).pop().unwrap().unwrap().counts, counts(1, 0, 0));
     assert_eq!(known(&house, "Old/2024/03/01/all.json").counts, counts(1, 0, 2));
+}
+
+/// The raw object of a quarantined record may be gone, and no segment may take it: it stays where it is.
+#[test]
+fn i1_quarantine_of_what_stays_raw_is_not_tried_again() {
+    let mut house = House::new(POLICY);
+    house.write("T/2024/03/01/a.json", "broken\n{}\n");
+    house.archive(RAW, NOW).pop().unwrap().unwrap();
+    let text = "version = 1\n[defaults]\nretain = \"30d\"\narchive = false\n".to_owned();
+    house.context.policies = Ok(PolicySet::from_files(vec![PolicyFile { name: "p.toml".into(), text }]).unwrap());
+    let done = retry(&house.context, &Request::all(at(NOW))).unwrap();
+    assert_eq!(done.len(), 1);
+    assert_eq!((done[0].tried, done[0].archived, done[0].still_quarantined), (0, 0, 2));
+    assert_eq!(done[0].untried.as_deref(), Some("its rule says archive = false"));
+    house.chain.fold().unwrap();
+    let quarantine = &house.chain.state().quarantine;
+    assert!(quarantine.len() == 1 && !quarantine[0].retried);
 }

@@ -124,3 +124,28 @@ fn values_of_megabytes() {
     });
     stays_within_bounds(&site, "values of 3.7 MB");
 }
+
+/// Segments whose rows take far more in memory than their bytes tell.
+#[test]
+fn a_merge_of_more_than_memory_holds() {
+    let site = site(|_| {});
+    let settings = fs::read_to_string(site.path().join("holdfast.toml")).unwrap();
+    fs::write(site.path().join("holdfast.toml"), settings + "[delete]\nexpired = true\n").unwrap();
+    let value = "the same again and again ".repeat(4_000);
+    for object in 0..24 {
+        let record =
+            |row| format!("{{\"TimeGenerated\":\"2024-03-01T00:00:00Z\",\"n\":{row},\"value\":\"{value}\"}}\n");
+        let text: String = (0..16).map(|row| record(object * 16 + row)).collect();
+        fs::write(site.path().join(format!("logs/Big/{object}.json")), text).unwrap();
+        peak_of(holdfast(&site, &["run", "--as-of", "2035-01-01"]));
+    }
+    let live =
+        || fs::read_dir(site.path().join("archive/tables/main/Big/_hf_day=2024-03-01/_hf_part=main")).unwrap().count();
+    assert_eq!(live(), 24);
+    let merge = peak_of(holdfast(&site, &["run", "--as-of", "2035-01-05"]));
+    // What fits takes the place of at least eight, which are destroyed.
+    assert!(live() <= 24 - 8 + 1, "{}", live());
+    let told = format!("40 MB of rows in 24 segments: merge {merge} MB at memory = {MEMORY_MB} MiB");
+    eprintln!("{told}");
+    assert!(merge <= MEMORY_MB + CONSTANT_MB, "{told}");
+}

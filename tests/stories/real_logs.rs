@@ -15,7 +15,7 @@ use crate::site::{Packing, Site, lines, shared};
 use crate::support::compare::{same_record, same_records};
 
 /// The event's time decides the day where a table has a usable one, else its arrival.
-const POLICY: &str = r#"
+pub const POLICY: &str = r#"
 version = 1
 [defaults]
 archive_after = "0d"
@@ -48,7 +48,7 @@ retain = "10y"
 "#;
 
 /// What can be archived by the event's time, with all of its records.
-const WITH_TIME: &[&str] = &[
+pub const WITH_TIME: &[&str] = &[
     "CarbonBlackAuditLogs_CL",
     "Okta_CL",
     "LinuxAudit_CL",
@@ -153,20 +153,20 @@ fn i9_a_large_real_windows_log_comes_back() {
     comes_back("covenant", &objects, false);
 }
 
-fn files(folder: &Path, ending: &str) -> Vec<std::path::PathBuf> {
+pub fn files(folder: &Path, ending: &str) -> Vec<std::path::PathBuf> {
     let mut found: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     found.retain(|path| path.extension().is_some_and(|found| found == ending));
     found.sort();
     found
 }
 
-fn split_lines(bytes: &[u8]) -> Vec<Vec<u8>> {
+pub fn split_lines(bytes: &[u8]) -> Vec<Vec<u8>> {
     let lines = bytes.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     lines.filter(|line| !line.is_empty()).map(<[u8]>::to_vec).collect()
 }
 
 /// The objects that open at this depth (1: elements of an array; 2: of an array in an object), each on a line.
-fn elements(bytes: &[u8], depth: usize) -> Vec<Vec<u8>> {
+pub fn elements(bytes: &[u8], depth: usize) -> Vec<Vec<u8>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let (mut found, mut open, mut in_string, mut escaped) = (Vec::<Vec<u8>>::new(), 0, false, false);
     for &byte in bytes {
@@ -193,7 +193,7 @@ fn elements(bytes: &[u8], depth: usize) -> Vec<Vec<u8>> {
 }
 
 /// The lines of each file in a zip, but for what macOS adds.
-fn zipped(path: &Path) -> Vec<Vec<Vec<u8>>> {
+pub fn zipped(path: &Path) -> Vec<Vec<Vec<u8>>> {
     let bytes = fs::read(path).unwrap();
     let number =
         |at: usize, width: usize| bytes[at..at + width].iter().rev().fold(0, |sum, &byte| sum << 8 | usize::from(byte));
