@@ -13,7 +13,8 @@ use crate::policy::day_of;
 /// destroy date has come. None: whatever comes is archived, and goes the usual way.
 ///
 /// That a table has come so far is what its completed retirements say; while anything is in doubt (nothing armed, another
-/// policy accepted in mid-run, a hold on the table, a shortening that nobody agreed to yet, a day that was put back) records are kept.
+/// policy accepted in mid-run, a hold on the table, a shortening that nobody agreed to yet, a day that was put back)
+/// records are kept.
 pub fn expired_before(table: &TableName, inputs: &Inputs<'_>) -> Option<Date> {
     let term = inputs.terms.of(table)?;
     if !inputs.allowance.now().expired
