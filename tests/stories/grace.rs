@@ -42,7 +42,15 @@ fn newly_due_days_wait_whichever_way_it_came() {
         shelf.accept(10, after);
         let film = film(&mut shelf, 10..16);
         insta::allow_duplicates! {
-            insta::assert_snapshot!(film, @"");
+            insta::assert_snapshot!(film, @r"
+                   2024-03-01 …
+            03-11     rgggg..
+            03-12      rgggg..
+            03-13       rgggg..
+            03-14        rgggg..
+            03-15         aaaaa..
+            03-16         aaaaaa..
+            ");
         }
     }
     // Another rule governs now: beside the grace, its first retirement asks.
@@ -53,7 +61,15 @@ fn newly_due_days_wait_whichever_way_it_came() {
         shelf.accept(10, policy(&after));
         let film = film(&mut shelf, 10..16);
         insta::allow_duplicates! {
-            insta::assert_snapshot!(film, @"");
+            insta::assert_snapshot!(film, @r"
+                   2024-03-01 …
+            03-11     agggg..
+            03-12     aagggg..
+            03-13     aaagggg..
+            03-14     aaaagggg..
+            03-15     aaaaaaaaa..
+            03-16     aaaaaaaaaa..
+            ");
         }
     }
 }
@@ -63,7 +79,15 @@ fn newly_due_days_wait_whichever_way_it_came() {
 fn under_another_clock_everything_waits() {
     let mut shelf = steady(keep("retain = \"3d\"\npurge_delay = \"0d\"\nshorten_grace = \"3d\""), 9);
     shelf.accept(10, keep("retain = \"3d\"\npurge_delay = \"0d\"\nshorten_grace = \"3d\"\nclock = \"arrival\""));
-    insta::assert_snapshot!(film(&mut shelf, 10..16), @"");
+    insta::assert_snapshot!(film(&mut shelf, 10..16), @r"
+           2024-03-01 …
+    03-11        g...
+    03-12        gg...
+    03-13        ggg...
+    03-14        gggg...
+    03-15        aaaaa...
+    03-16        aaaaaa...
+    ");
 }
 
 #[test]
@@ -72,7 +96,17 @@ fn putting_it_back_cancels() {
     shelf.accept(10, policy(&rule("T", SHORT)));
     let before = film(&mut shelf, 10..12);
     shelf.accept(12, policy(&rule("T", LONG)));
-    insta::assert_snapshot!(format!("{before}\n{}", film(&mut shelf, 12..17)), @"");
+    insta::assert_snapshot!(format!("{before}\n{}", film(&mut shelf, 12..17)), @r"
+           2024-03-01 …
+    03-11     rgggg..
+    03-12      rgggg..
+           2024-03-01 …
+    03-13       r......
+    03-14        r......
+    03-15         r......
+    03-16          r......
+    03-17           r......
+    ");
 }
 
 /// The grace itself is shortened, with the rule or a night before it: the old one is waited out.
@@ -87,7 +121,14 @@ fn shortening_the_grace_waits_the_old_one() {
     film(&mut shelf, 9..10);
     shelf.accept(10, policy(&rule("T", none)));
     assert_eq!(at_once, film(&mut shelf, 10..15));
-    insta::assert_snapshot!(at_once, @"");
+    insta::assert_snapshot!(at_once, @r"
+           2024-03-01 …
+    03-11     rgggg..
+    03-12      rgggg..
+    03-13       rgggg..
+    03-14        rgggg..
+    03-15         aaaaa..
+    ");
 }
 
 /// Without a grace what is newly due asks from the next midnight on.
@@ -96,7 +137,13 @@ fn without_a_grace_it_asks_at_once() {
     let with = |retain: &str| policy(&rule("T", &format!("retain = \"{retain}\"\nshorten_grace = \"0d\"")));
     let mut shelf = steady(with("6d"), 9);
     shelf.accept(10, with("2d"));
-    insta::assert_snapshot!(film(&mut shelf, 10..14), @"");
+    insta::assert_snapshot!(film(&mut shelf, 10..14), @r"
+           2024-03-01 …
+    03-11     rgggg..
+    03-12      aaaaa..
+    03-13      aaaaaa..
+    03-14      aaaaaaa..
+    ");
 }
 
 /// The first policy shortens nothing; a rule for a table that had none does.
@@ -109,7 +156,18 @@ fn the_first_policy_shortens_nothing_and_a_later_rule_does() {
     shelf.add("T", 0..8, 100);
     let unruled = film(&mut shelf, 9..10);
     shelf.accept(10, policy(&format!("{}{}", rule("Other", SHORT), rule("T", SHORT))));
-    insta::assert_snapshot!(format!("{first}\n{unruled}\n{}", film(&mut shelf, 10..15)), @"");
+    insta::assert_snapshot!(format!("{first}\n{unruled}\n{}", film(&mut shelf, 10..15)), @r"
+           2024-03-01 …
+    03-10  aaaaaaa..
+           2024-03-01 …
+    03-10  .........
+           2024-03-01 …
+    03-11  gggggggg..
+    03-12  ggggggggg..
+    03-13  gggggggggg..
+    03-14  ggggggggggg..
+    03-15  aaaaaaaaaaaa..
+    ");
 }
 
 const LOCKED: &str = "retain = \"3d\"\npurge_delay = \"0d\"\nlocked = true";
