@@ -100,6 +100,16 @@ pub enum Command {
         after_help = "Reads the whole archive and changes nothing. Exit code 5: damage found; 4: somebody else wrote to a table."
     )]
     Verify,
+    /// Why something is kept or goes: its rule, its dates, what is in the way; or the certificate of its destruction
+    #[command(after_help = "Examples:\n  holdfast why SecurityEvent 2024-03-05\n  \
+        holdfast why collector:SecurityEvent/2024/03/05/14/a.json\n  \
+        holdfast why SecurityEvent 2024-03-05 --certificate > certificate.txt\n\n\
+        Exit code 4 with --certificate: nothing of that day was destroyed.")]
+    Why(WhyArgs),
+    /// How it all stands: the last run, what waits, what is overdue, and what to do
+    #[command(after_help = "Reads only, and works while a run is under way.\n\
+        Exit codes: 0 fine · 1 the last run failed, never ended, or is too long ago · 3 it left objects undone · 4 a decision waits · 5 damage found.")]
+    Status(StatusArgs),
     /// Look at the ledger: what was intended, what was done
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -173,6 +183,28 @@ pub struct RunArgs {
     #[arg(long = "table", value_name = "TABLE", value_parser = parse_table)]
     pub tables: Vec<TableName>,
     /// Run as of this time: a date (00:00 UTC) or an RFC 3339 instant
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub as_of: Option<Timestamp>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct WhyArgs {
+    /// A table (`Table` or `workspace/Table`), or a raw object (`source:path`, or its path)
+    #[arg(value_name = "TABLE|OBJECT")]
+    pub what: String,
+    /// A day of the table
+    pub day: Option<Date>,
+    /// As of this time: a date (00:00 UTC) or an RFC 3339 instant
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub as_of: Option<Timestamp>,
+    /// Print the certificate of destruction of that day, from the ledger alone
+    #[arg(long, requires = "day", conflicts_with = "as_of")]
+    pub certificate: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct StatusArgs {
+    /// As of this time: a date (00:00 UTC) or an RFC 3339 instant
     #[arg(long, value_name = "TIME", value_parser = parse_instant)]
     pub as_of: Option<Timestamp>,
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::civil::{Date, date};
 
 use super::args::{Args, DemoArgs};
+use super::nights::two_years;
 use super::open::House;
 use super::output::{Output, count, number, size};
 use super::{run as run_command, verify as verify_command};
@@ -16,6 +17,7 @@ use crate::pipeline::{self, Request, RunReport};
 use crate::restore::{RecordSink, RestoreRequest, restore};
 use crate::source::sample::{SampleOptions, SampleSummary, write_demo};
 use crate::storage::Missing;
+use crate::verify::{Verification, verify};
 
 /// The policies of this repository, which the demo uses as they are.
 const POLICIES: [(&str, &str); 4] = [
@@ -33,7 +35,8 @@ policies = "policies"
 simulation = true
 
 [delete]
-raw = true          # clear raw logs after their verified archive and the rule's keep_raw
+raw     = true      # clear raw logs after their verified archive and the rule's keep_raw
+expired = true      # retire and destroy what has expired; the first time somebody must approve it
 
 [[source]]
 name   = "collector"
@@ -81,15 +84,23 @@ pub fn demo(_: &Args, demo: &DemoArgs, output: &mut Output) -> Result<u8> {
     lines.push("The raw files are gone; every record comes back value for value, digit for digit.".into());
     say(output, "4. Every record can be restored", &lines)?;
 
-    let (archive, ledger) = (house.archive(Missing::Refuse)?, house.ledger(Missing::Refuse)?);
-    let found = crate::verify::verify(&archive, &ledger, &house.source_stores()?, 2)?;
-    say(output, "5. Everything that was written is checked", &verify_command::lines(&found))?;
+    check_all(&house, "5. Everything that was written is checked", output)?;
+
+    two_years(&house, &folder, SECOND_RUN, output)?;
+    let found = check_all(&house, "8. And what is left is what was written", output)?;
     say(output, "What to try next", &next_steps(&folder))?;
     let same = restored.iter().all(|(_, _, same)| *same);
     Ok(if same { found.exit_code() } else { Kind::Damaged.exit_code() })
 }
 
-fn say(output: &mut Output, title: &str, lines: &[String]) -> Result<()> {
+fn check_all(house: &House, title: &str, output: &mut Output) -> Result<Verification> {
+    let (archive, ledger) = (house.archive(Missing::Refuse)?, house.ledger(Missing::Refuse)?);
+    let found = verify(&archive, &ledger, &house.source_stores()?, 2)?;
+    say(output, title, &verify_command::lines(&found))?;
+    Ok(found)
+}
+
+pub fn say(output: &mut Output, title: &str, lines: &[String]) -> Result<()> {
     if !title.is_empty() {
         let (bold, off) = if output.color { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
         output.line(format!("\n{bold}{title}{off}"))?;
@@ -222,11 +233,17 @@ fn next_steps(folder: &Path) -> Vec<String> {
     let program = program();
     let config = format!("{program} --config {}/holdfast.toml", folder.display());
     vec![
+        format!("{config} status"),
+        "    what an on-call engineer wants to know".into(),
+        format!("{config} why HomegrownAppAudit 2024-03-01"),
+        "    the dates of a day, its rule, and what stands in its way".into(),
+        format!("{config} why SecurityEvent 2024-03-01 --certificate"),
+        "    the whole certificate of a day that is gone".into(),
+        format!("{config} plan --as-of 2031-06-01"),
+        "    what a run would do then, and why".into(),
         format!("{config} ledger list"),
         "    every step that was intended and done, chained by SHA-256".into(),
-        format!("{config} quarantine list"),
-        "    what could not be judged, and why".into(),
-        format!("{config} restore --table SecurityEvent --from 2024-03-02 --to 2024-03-02 | head -3"),
+        format!("{config} restore --table HomegrownAppAudit --from 2024-03-02 --to 2024-03-02 | head -3"),
         "    the original records of a day".into(),
         format!("{config} verify"),
         "    change any file below archive/ before, and see what it says".into(),

@@ -3,10 +3,12 @@
 mod approve;
 mod args;
 mod by_hand;
+mod certificate;
 mod check;
 mod demo;
 mod ledger;
 mod logging;
+mod nights;
 mod days;
 mod open;
 mod output;
@@ -18,8 +20,10 @@ mod restore;
 mod run;
 mod schedule;
 mod service;
+mod status;
 mod table;
 mod verify;
+mod why;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -69,6 +73,8 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
         Command::Schedule => schedule::schedule(args, output),
         Command::Restore(restore) => restore::restore(args, restore, output),
         Command::Verify => verify::verify(args, output),
+        Command::Why(why) => why::why(args, why, output),
+        Command::Status(status) => status::status(args, status, output),
         Command::Ledger(command) => ledger::ledger(args, command, output),
         Command::Quarantine(command) => quarantine::quarantine(args, command, output),
         Command::Policy(command) => policy::policy(args, command, output),

@@ -15,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::ledger::{Armed, Chain, Lease, LocalLease, clock_apart};
 use crate::pipeline::{Context, Source, Window};
 use crate::policy::PolicySet;
+use crate::schedule::Line;
 use crate::settings::Settings;
 use crate::source::Layout;
 use crate::storage::{Missing, Store, local_folder, open};
@@ -136,6 +137,26 @@ impl House {
     fn window(&self) -> Option<Box<Window>> {
         let (window, zone) = (self.settings.delete.window?, self.settings.schedule.zone.clone());
         Some(Box::new(move |now| (!window.contains(now, &zone)).then(|| window.next_opening(now, &zone))))
+    }
+
+    /// When the schedule fires first at or after an instant, by a rule's own line or the settings'. Without a line it is
+    /// whoever starts `holdfast run` who knows.
+    pub fn fires(&self) -> Result<impl Fn(Option<&str>, Timestamp) -> Option<Timestamp> + use<>> {
+        let zone = self.settings.schedule.zone.clone();
+        let own = self.settings.schedule.cron.as_ref().map(|cron| Line::new(cron, &zone)).transpose()?;
+        Ok(move |rule: Option<&str>, at: Timestamp| {
+            // A line fires after an instant: at or after is after the moment before.
+            let before = at.saturating_sub(SignedDuration::from_nanos(1)).ok()?;
+            match rule {
+                Some(rule) => Line::new(rule, &zone).ok()?.next(before),
+                None => own.as_ref()?.next(before),
+            }
+        })
+    }
+
+    /// The components of a command that only looks: it does not even write the file that tells the store's time.
+    pub fn looking(&self) -> Result<Context> {
+        Ok(Context { store_clock: Box::new(|| Ok(None)), ..self.context()? })
     }
 
     /// The command's one `now`: what was asked for; in a simulation the ledger's last entry; else this host's clock.

@@ -16,7 +16,7 @@ use crate::policy::Origin;
 pub fn plan(args: &Args, plan: &PlanArgs, output: &mut Output) -> Result<u8> {
     let house = House::open(args, output)?;
     let request = Request { now: house.now(plan.as_of)?, tables: plan.tables.clone(), schedules: None };
-    let context = house.context()?;
+    let context = house.looking()?;
     if let Err(policies) = &context.policies
         && !output.is_json()
     {
@@ -68,15 +68,18 @@ pub fn lines(plan: &PlanDocument) -> Vec<String> {
     section(&mut lines, "RETIRE", fate(Fate::Retire), |_| String::new());
     section(&mut lines, "REINSTATE", fate(Fate::Reinstate), |_| "its rule keeps it longer, or a hold covers it".into());
     let waits = |verdict: &&DayVerdict| !verdict.goes();
-    section(&mut lines, "DUE, BUT WAITS", plan.days.iter().filter(waits), |day| {
-        let texts: Vec<String> = day.blockers.iter().map(ToString::to_string).collect();
-        texts.join("; ")
-    });
+    section(&mut lines, "DUE, BUT WAITS", plan.days.iter().filter(waits), waits_for);
     merges(&mut lines, plan);
     section(&mut lines, "retired", fate(Fate::Retired), |_| String::new());
     objects(&mut lines, plan);
     kept(&mut lines, plan);
     lines
+}
+
+/// All that stands in a day's way.
+pub fn waits_for(day: &DayVerdict) -> String {
+    let texts: Vec<String> = day.blockers.iter().map(ToString::to_string).collect();
+    texts.join("; ")
 }
 
 fn head(plan: &PlanDocument) -> String {

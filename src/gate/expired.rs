@@ -67,8 +67,9 @@ impl Expired {
             Subject::Quarantine { path, .. } => {
                 let one = state.quarantine.iter().find(|one| one.file.data == *path || one.file.index == *path);
                 let one = one.ok_or_else(|| Blocked::because("the ledger does not know it"))?;
-                let sha256 = if one.file.data == *path { &one.file.data_sha256 } else { &one.file.index_sha256 };
-                unchanged(measured.files.get(path), sha256)?;
+                // Data and index go together or not at all: alone, neither can be told what it is.
+                unchanged(measured.files.get(&one.file.data), &one.file.data_sha256)?;
+                unchanged(measured.files.get(&one.file.index), &one.file.index_sha256)?;
                 term.quarantine_ends(day_of(one.at))
             }
             Subject::Raw { source, path, .. } => {

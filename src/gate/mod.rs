@@ -73,10 +73,15 @@ pub fn can_destroy(subject: Subject, proof: &Proof, state: &State, armed: Armed)
     if proof.at_seq() != head.seq {
         return Err(Blocked::because("the ledger has moved on since the proof was made"));
     }
-    if let Some((hold, _)) = state.holds.iter().find(|(_, scope)| covers(scope, &subject)) {
+    if let Some(hold) = hold_on(&subject, state) {
         return Err(Blocked::because(format!("hold {hold} covers it")));
     }
     Ok(Permit { subject, at_seq: head.seq })
+}
+
+/// A hold that covers the subject.
+pub fn hold_on<'a>(subject: &Subject, state: &'a State) -> Option<&'a str> {
+    state.holds.iter().find(|(_, scope)| covers(scope, subject)).map(|(hold, _)| hold.as_str())
 }
 
 fn covers(scope: &HoldScope, subject: &Subject) -> bool {

@@ -41,12 +41,13 @@ pub struct Chain {
     state: State,
     run: String,
     nonces: Box<NonceSource>,
+    refused: bool,
 }
 
 impl Chain {
     /// Reads and checks the whole chain. An empty store is an empty chain.
     pub fn open(store: Store, run: impl Into<String>, nonces: Box<NonceSource>) -> Result<Self> {
-        let mut chain = Chain { store, state: State::default(), run: run.into(), nonces };
+        let mut chain = Chain { store, state: State::default(), run: run.into(), nonces, refused: false };
         chain.check_numbering()?;
         chain.fold()?;
         if let Some(witness) = read_head(&chain.store)? {
@@ -70,6 +71,11 @@ impl Chain {
     /// A value that no other text or entry has.
     pub(super) fn nonce(&self) -> String {
         (self.nonces)()
+    }
+
+    /// True if an append was refused: attachments that were written for it may be named by no entry.
+    pub fn was_refused(&self) -> bool {
+        self.refused
     }
 
     /// Folds what others appended since. Gives the new entries.
@@ -97,6 +103,7 @@ impl Chain {
         };
         let bytes = Bytes::from(entry_bytes(&entry)?);
         if !self.store.put(&entry_path(seq), bytes.clone(), Put::Create)? {
+            self.refused = true;
             return Ok(Append::Refused);
         }
         self.take(&entry, &bytes)?;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::error::{Error, Kind, Result};
 
@@ -24,7 +25,15 @@ impl LocalLease {
         let failed = |source: std::io::Error| Error::from_source(Kind::Store, attempted(), source);
         let mut file =
             File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
-        match file.try_lock() {
+        let mut locked = file.try_lock();
+        for _ in 1..TRIES {
+            if !matches!(locked, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+            locked = file.try_lock();
+        }
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
@@ -42,4 +51,62 @@ impl LocalLease {
     }
 }
 
+/// Tries to take the lock again so often, since whoever only looks holds it for a moment.
+const TRIES: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Who holds the lease now: the text of its holder, which may be empty. None: nobody. It is found by trying the lock,
+/// which is given back at once.
+pub fn holder(ledger: &Path) -> Result<Option<String>> {
+    let path = ledger.join("lease.json");
+    let failed = |source: std::io::Error| {
+        Error::from_source(Kind::Store, format!("looking at the lease {}", path.display()), source)
+    };
+    let mut file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            file.read_to_string(&mut text).map_err(failed)?;
+            Ok(Some(text.trim().to_owned()))
+        }
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
 impl Lease for LocalLease {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looking_tells_the_holder_and_takes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(holder(folder.path()).unwrap(), None, "no run yet");
+        let lease = LocalLease::take(folder.path(), "me").unwrap();
+        assert_eq!(holder(folder.path()).unwrap().as_deref(), Some("me"));
+        assert_eq!(LocalLease::take(folder.path(), "you").unwrap_err().kind(), Kind::LeaseHeld);
+        drop(lease);
+        assert_eq!(holder(folder.path()).unwrap(), None, "its text stays, its lock does not");
+        LocalLease::take(folder.path(), "you").unwrap();
+    }
+
+    #[test]
+    fn who_only_looks_keeps_nobody_from_running() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(LocalLease::take(folder.path(), "me").unwrap());
+        let looking = File::open(folder.path().join("lease.json")).unwrap();
+        looking.try_lock_shared().unwrap();
+        let waiting = std::thread::scope(|scope| {
+            let taking = scope.spawn(|| LocalLease::take(folder.path(), "you"));
+            drop(looking);
+            taking.join().unwrap()
+        });
+        waiting.unwrap();
+    }
+}

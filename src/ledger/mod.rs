@@ -20,7 +20,7 @@ pub use entry::{
     PreparedTable, Purpose, QuarantineFile, SealedRef, Segment, TableDetail,
 };
 pub use expiry::{ApprovedItem, Ground, Keeping, Settled};
-pub use lease::{Lease, LocalLease};
+pub use lease::{Lease, LocalLease, holder};
 pub use sealed::unseal;
 pub use state::{
     AcceptedPolicy, Approval, Batch, Checkpoint, KnownContent, KnownObject, OpenDestroy, Prepared, Quarantined,

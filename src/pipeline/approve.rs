@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::context::Context;
 use super::deciding::{consents, governing};
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Append, Body, Chain, Keeping, State, fenced, sha256_hex};
+use crate::ledger::{Append, ApprovedItem, Body, Chain, Keeping, State, Subject, fenced, sha256_hex};
 use crate::plan::{DayVerdict, PLAN_VERSION, PlanDocument};
 
 /// An approval is good for so long.
@@ -46,10 +46,16 @@ pub fn approve(
     }
     let until = now.checked_add(VALID).unwrap_or(Timestamp::MAX);
     let (person, why) = (chain.seal(by)?, chain.seal(reason)?);
-    let list = chain.attach(&items)?;
-    let body = Body::Approved { plan: sha256_hex(bytes), items: list, until, by: person, reason: why };
     for attempt in 0.. {
-        if chain.append(now, body.clone())? == Append::Done {
+        // A run at work destroys attachments that no entry names: this one is put there for each attempt, and named by
+        // the very next entry or not at all.
+        let list = chain.attach(&items)?;
+        let swept = |subject: &Subject| *subject == Subject::Attachment { sha256: list.sha256.clone() };
+        if chain.state().open_destroys.values().any(|open| open.subjects.iter().any(swept)) {
+            return Err(refuse("a run is clearing away what an earlier attempt left".into(), "try again in a moment"));
+        }
+        let (plan, by, reason) = (sha256_hex(bytes), person.clone(), why.clone());
+        if chain.append(now, Body::Approved { plan, items: list, until, by, reason })? == Append::Done {
             break;
         }
         let others = chain.fold()?;
@@ -58,7 +64,8 @@ pub fn approve(
         }
     }
     let consents = consents(&chain, context.approvers, now)?;
-    let given = items.iter().map(|item| consents.to(item).1).min().unwrap_or(0);
+    let since = |item: &ApprovedItem| chain.state().tables.get(&item.table.key())?.reinstated.get(&item.day).copied();
+    let given = items.iter().map(|item| consents.to(item, since(item)).1).min().unwrap_or(0);
     let days = asks.into_iter().map(|(verdict, _)| verdict.clone()).collect();
     Ok(Approved { days, until, given, needed: context.approvers })
 }

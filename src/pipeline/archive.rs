@@ -15,7 +15,8 @@ use crate::archive::catalogue;
 use crate::archive::schema::TableSchema;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{
-    Armed, Batch, BatchInput, Body, Chain, Counts, ObjectId, PreparedTable, Purpose, Stage, State, TableDetail,
+    Append, Armed, Batch, BatchInput, Body, Chain, Counts, HoldScope, ObjectId, PreparedTable, Purpose, Stage, State,
+    TableDetail, fenced,
 };
 use crate::names::TableName;
 use crate::plan::{Archiving, Intake};
@@ -52,6 +53,7 @@ pub fn archive_step(
     let table_name = spelling(chain.state(), &archiving.table);
     let mut excluded: HashSet<ObjectId> = HashSet::new();
     let mut failed = Vec::new();
+    let (mut intake, decided) = (intake, Protection::of(chain.state()));
     loop {
         let table = open_ours(&context.archive, chain.state(), &table_name)?;
         let schema = table_schema(&table, rule)?;
@@ -80,10 +82,16 @@ pub fn archive_step(
                 return Ok(Archived { failed, ..Archived::default() });
             }
             Ok(mut written) => {
-                failed.append(&mut written.failed);
-                let mut archived = prepare_and_commit(context, chain, &table, &batch, written, Vec::new(), now)?;
-                archived.failed = failed;
-                return Ok(archived);
+                let found = std::mem::take(&mut written.failed);
+                // What expired on arrival is let go, so that nothing may have come to protect it since.
+                let unless = (written.counts.expired > 0).then_some(&decided);
+                if let Some(mut archived) = prepare(context, chain, &table, &batch, written, Vec::new(), unless, now)? {
+                    failed.extend(found);
+                    archived.failed = failed;
+                    return Ok(archived);
+                }
+                abandon(context, chain, &sources, &batch, "a hold or a policy came while it was read", armed, now)?;
+                intake.expired_before = None;
             }
             Err(Stopped::Object(id, error)) => {
                 let reason = format!("{id} could not be read to its end: {}", error.reason());
@@ -112,6 +120,22 @@ pub fn prepare_and_commit(
     removes: Vec<String>,
     now: Timestamp,
 ) -> Result<Archived> {
+    let archived = prepare(context, chain, table, batch, written, removes, None, now)?;
+    archived.ok_or_else(|| Error::new(Kind::Internal, format!("preparing batch {batch}"), "it was given up unasked"))
+}
+
+/// `Ok(None)`: something came to protect records since `unless` was looked at, and nothing was done.
+#[expect(clippy::too_many_arguments, reason = "each is one fact of the batch; a struct would only rename them")]
+fn prepare(
+    context: &Context,
+    chain: &mut Chain,
+    table: &Table,
+    batch: &str,
+    written: Written,
+    removes: Vec<String>,
+    unless: Option<&Protection>,
+    now: Timestamp,
+) -> Result<Option<Archived>> {
     let bytes = written.segments.iter().map(|segment| segment.bytes).sum();
     let archived = Archived {
         batch: Some(batch.to_owned()),
@@ -141,7 +165,9 @@ pub fn prepare_and_commit(
         quarantine: written.quarantine.into_iter().collect(),
         counts: written.counts,
     };
-    chain.append_or_end(now, prepared)?;
+    if !append_prepared(chain, prepared, unless, now)? {
+        return Ok(None);
+    }
     commit_prepared(&context.archive, chain, batch, now)?;
     tracing::info!(
         batch,
@@ -155,7 +181,34 @@ pub fn prepare_and_commit(
         "batch committed"
     );
     context.progress.see(Event::BatchCommitted { table: table.name(), rows: archived.counts.archived });
-    Ok(archived)
+    Ok(Some(archived))
+}
+
+/// What says that records stay: it needs no lease, and so may change while a batch is read.
+#[derive(Debug, PartialEq)]
+struct Protection {
+    holds: BTreeMap<String, HoldScope>,
+    policies: usize,
+}
+
+impl Protection {
+    fn of(state: &State) -> Self {
+        Protection { holds: state.holds.clone(), policies: state.policies.len() }
+    }
+}
+
+fn append_prepared(chain: &mut Chain, prepared: Body, unless: Option<&Protection>, now: Timestamp) -> Result<bool> {
+    let Some(decided) = unless else { return chain.append_or_end(now, prepared).map(|()| true) };
+    while Protection::of(chain.state()) == *decided {
+        if chain.append(now, prepared.clone())? == Append::Done {
+            return Ok(true);
+        }
+        let others = chain.fold()?;
+        if !others.iter().all(|entry| entry.body.needs_no_lease()) {
+            return Err(fenced("batch_prepared", &others));
+        }
+    }
+    Ok(false)
 }
 
 /// Opens a table and makes sure that all the ledger knows of it is there: nothing is added to what is damaged, nor beside
@@ -186,6 +239,16 @@ pub fn open_ours(archive: &Store, state: &State, name: &TableName) -> Result<Tab
     }
     let files = table.files()?;
     match known.segments.keys().find(|path| !files.contains_key(*path)) {
+        // A commit after ours took it out: then it is no damage, but somebody has to look at it.
+        Some(path) if table.version() > Some(known.version) => Err(Error::new(
+            Kind::Decision,
+            format!("opening the table {name}"),
+            format!("somebody else changed it: segment {path} is not in the table any more"),
+        )
+        .with_hint(format!(
+            "nothing is archived into, cleared from or destroyed in this table; `holdfast verify` names their commits, \
+             and `holdfast adopt {name} --reason …` takes them over"
+        ))),
         Some(path) => Err(damaged(format!("segment {path} is not in the table any more"))),
         None => Ok(table),
     }

@@ -16,12 +16,14 @@ use super::measure::{Measurer, ours};
 use super::membership::{Step, reinstate, retire};
 use crate::archive::segment_location;
 use crate::error::{Error, Kind, Result};
-use crate::gate::{Blocked, Expired, Proof, Superseded};
+use crate::gate::{Blocked, Expired, Proof, Superseded, hold_on};
 use crate::ledger::{Body, Chain, Ground, Keeping, ObjectId, ProofKind, Settled, State, Subject, Why};
 use crate::names::TableName;
-use crate::plan::{DayVerdict, Expiry, Fate, expiry};
-use crate::policy::Term;
+use crate::plan::{DayVerdict, Expiry, Fate, Inputs, Shut, Terms, expiry};
 use crate::record::SetDigest;
+
+/// Policies need no lease: one may be accepted in mid-run, and what it protects this run cannot tell.
+const OTHER_POLICY: &str = "another policy was accepted in mid-run: the next run goes by it";
 
 /// What the expiring part of a run did.
 #[derive(Debug, Default, Serialize)]
@@ -70,7 +72,11 @@ pub fn expire(
 /// The verdicts on the state as it is now.
 pub fn decide(context: &Context, chain: &Chain, deciding: &Deciding<'_>) -> Result<Expiry> {
     let consents = consents(chain, context.approvers, deciding.now)?;
-    Ok(expiry(&deciding.inputs(chain.state(), &consents)))
+    let mut allowance = deciding.allowance.clone();
+    if !deciding.terms.govern(chain.state()) {
+        allowance.shut = Some(Shut::Doubt { reason: OTHER_POLICY.to_owned() });
+    }
+    Ok(expiry(&Inputs { allowance: &allowance, ..deciding.inputs(chain.state(), &consents) }))
 }
 
 /// Looks at the tables in which something is to happen: where others wrote, or the log is damaged, nothing does.
@@ -219,7 +225,6 @@ fn destroy_expired(
         if context.stopping() {
             return Ok(());
         }
-        let Some(term) = deciding.terms.of(&table) else { continue };
         let mut subjects = Vec::new();
         let mut by_subject: BTreeMap<String, Ground> = BTreeMap::new();
         for verdict in &verdicts {
@@ -242,10 +247,10 @@ fn destroy_expired(
             &subjects,
             deciding.now,
             ground,
-            |subject, state| prove_expired(subject, state, Some(&term), measurer, deciding.now),
+            |subject, state| prove_expired(subject, state, deciding.terms, measurer, deciding.now),
         )?;
         let whole = outcome.kept.is_empty() && outcome.failed.is_empty();
-        take(outcome, &table, done);
+        take(outcome, &table, chain.state(), deciding, done);
         if whole {
             if keeping == Keeping::Archive {
                 left_behind(context, chain.state(), &table, &verdicts, done)?;
@@ -352,7 +357,7 @@ fn destroy_superseded(
             |subject, state| prove_superseded(subject, state, measurer),
         )?;
         done.superseded += outcome.destroyed;
-        take(outcome, &table, done);
+        take(outcome, &table, chain.state(), deciding, done);
     }
     Ok(())
 }
@@ -391,15 +396,18 @@ fn left_behind(
     Ok(())
 }
 
-fn take(outcome: Outcome, table: &TableName, done: &mut Expiring) {
+fn take(outcome: Outcome, table: &TableName, state: &State, deciding: &Deciding<'_>, done: &mut Expiring) {
     done.errors.extend(unfinished(&outcome).map(|error| error.of_table(table)));
     for kept in outcome.kept {
         let name = kept.subject.describe();
-        done.errors.push(
-            Error::new(Kind::Damaged, format!("destroying {name}"), kept.reason.clone())
-                .with_hint("it is due, but was kept: run `holdfast verify`")
-                .of_table(table),
-        );
+        // What came to protect it is no damage.
+        if hold_on(&kept.subject, state).is_none() && deciding.terms.govern(state) {
+            done.errors.push(
+                Error::new(Kind::Damaged, format!("destroying {name}"), kept.reason.clone())
+                    .with_hint("it is due, but was kept: run `holdfast verify`")
+                    .of_table(table),
+            );
+        }
         done.kept.push((name, kept.reason));
     }
 }
@@ -408,12 +416,16 @@ fn take(outcome: Outcome, table: &TableName, done: &mut Expiring) {
 pub fn prove_expired(
     subject: &Subject,
     state: &State,
-    term: Option<&Term>,
+    terms: &Terms<'_>,
     measurer: &Measurer,
     now: Timestamp,
 ) -> Result<Proof, Blocked> {
+    if !terms.govern(state) {
+        return Err(Blocked::because(OTHER_POLICY));
+    }
+    let term = subject.table().and_then(|table| terms.of(table));
     let term = term.ok_or_else(|| Blocked::because("no rule names its table any more: it is kept"))?;
-    Expired::prove(subject, state, term, &measurer.measured, now).map(Proof::Expired)
+    Expired::prove(subject, state, &term, &measurer.measured, now).map(Proof::Expired)
 }
 
 /// The proof for what a merge wrote anew.

@@ -12,6 +12,8 @@ use super::run::{RunReport, find};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Chain, Keeping};
 use crate::plan::{Fate, Only, PlanDocument, Shut, TARGET_BYTES, Terms, clearings, decide, expiry, merges};
+use crate::policy::History;
+use crate::source::{RawObject, Stranger};
 
 /// A plan, and what could not be looked at.
 #[derive(Debug)]
@@ -20,8 +22,27 @@ pub struct Planned {
     pub errors: Vec<Error>,
 }
 
+/// All that a plan was made from, for whoever explains it.
+#[derive(Debug)]
+pub struct Looked {
+    pub chain: Chain,
+    pub history: History,
+    /// The raw objects as they were listed.
+    pub objects: Vec<RawObject>,
+    /// What fits no layout.
+    pub strangers: Vec<Stranger>,
+    pub document: PlanDocument,
+    pub errors: Vec<Error>,
+}
+
 /// What a run at `request.now` would do. Needs no lease and writes nothing.
 pub fn plan(context: &Context, request: &Request, host_now: Timestamp) -> Result<Planned> {
+    let Looked { document, errors, .. } = look(context, request, host_now)?;
+    Ok(Planned { document, errors })
+}
+
+/// The same, with what it was made from.
+pub fn look(context: &Context, request: &Request, host_now: Timestamp) -> Result<Looked> {
     let now = request.now;
     let chain = Chain::open(context.ledger.clone(), "plan", Box::new(String::new))?;
     let mut report = RunReport::default();
@@ -70,5 +91,5 @@ pub fn plan(context: &Context, request: &Request, host_now: Timestamp) -> Result
         )
         .with_hint("`simulation` is fixed when an archive is created; nothing was done"));
     }
-    Ok(Planned { document, errors: report.errors })
+    Ok(Looked { chain, history, objects, strangers: report.strangers, document, errors: report.errors })
 }

@@ -90,9 +90,21 @@ pub fn sweep(
                 _ => Err(Blocked::because("it is no upload")),
             }
         })?;
-    // Destroying the uploads wrote attachments of its own: look at what is named now.
+    all.destroyed += sweep_attachments(chain, stores, armed, errors, now)?;
+    errors.extend(all.failed);
+    Ok(all.destroyed)
+}
+
+/// Destroys attachments that no entry names.
+pub fn sweep_attachments(
+    chain: &mut Chain,
+    stores: &Stores<'_>,
+    armed: Armed,
+    errors: &mut Vec<Error>,
+    now: Timestamp,
+) -> Result<u64> {
     let attachments = orphan_attachments(chain)?;
-    let more =
+    let done =
         destroy(chain, stores, armed, ProofKind::NeverCommitted, &attachments, now, ungrounded, |subject, state| {
             match subject {
                 Subject::Attachment { sha256 } => {
@@ -101,10 +113,8 @@ pub fn sweep(
                 _ => Err(Blocked::because("it is no attachment")),
             }
         })?;
-    all.destroyed += more.destroyed;
-    errors.extend(all.failed);
-    errors.extend(more.failed);
-    Ok(all.destroyed)
+    errors.extend(done.failed);
+    Ok(done.destroyed)
 }
 
 fn settle_destructions(
@@ -133,10 +143,10 @@ fn settle_destructions(
             _ => HashSet::new(),
         };
         let outcome: Outcome = settle(chain, stores, armed, &step, now, |subject, state| match subject {
-            Subject::Segment { table, .. } | Subject::Quarantine { table, .. } | Subject::Raw { table, .. }
+            Subject::Segment { .. } | Subject::Quarantine { .. } | Subject::Raw { .. }
                 if open.proof == ProofKind::Expired =>
             {
-                prove_expired(subject, state, terms.of(table).as_deref(), &measurer, now)
+                prove_expired(subject, state, terms, &measurer, now)
             }
             Subject::Segment { .. } if open.proof == ProofKind::Superseded => {
                 prove_superseded(subject, state, &measurer)

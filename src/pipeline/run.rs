@@ -14,11 +14,12 @@ use super::expire::{Expiring, expire};
 use super::inventory::write_inventory;
 use super::measure::Measurer;
 use super::merge::{Merged, merge_small};
-use super::recover::{Recovered, recover};
+use super::recover::{Recovered, recover, sweep_attachments};
 use super::trim::trim;
 use super::witness::check_witnesses;
 use crate::archive::Table;
 use crate::error::{Error, Kind, Result};
+use crate::gate::hold_on;
 use crate::ledger::{Armed, Body, Chain, Counts, FORMAT};
 use crate::names::TableName;
 use crate::plan::{Consents, DayVerdict, Intake, Only, Shut, Terms, Verdict, clearings, decide, expired_before};
@@ -205,6 +206,9 @@ fn run_once(context: &Context, request: &Request, host_now: Timestamp) -> Result
         report.expiring = expiring;
     }
     report.errors.append(&mut measurer.failed);
+    if chain.was_refused() {
+        report.swept += sweep_attachments(&mut chain, &stores, deciding.allowance.now(), &mut report.errors, now)?;
+    }
     report.stopped = context.stopping();
     checkpoint(context, &mut chain, now, &mut report)?;
     report.known = chain.state().tables.values().map(|known| known.name.clone()).collect();
@@ -256,7 +260,9 @@ fn clear_due(
     report.cleared = cleared.destroyed + cleared.missing;
     context.progress.see(Event::Cleared { objects: report.cleared });
     report.errors.extend(unfinished(&cleared));
-    for kept in cleared.kept {
+    // What a hold covers by now is no damage: it waits for its release.
+    let kept = cleared.kept.into_iter().filter(|kept| hold_on(&kept.subject, chain.state()).is_none());
+    for kept in kept {
         report.not_cleared.push(NotCleared { object: kept.subject.describe(), reason: kept.reason });
     }
     if !report.not_cleared.is_empty() {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::{ApprovedItem, Armed, State};
 use crate::names::TableName;
-use crate::policy::{History, Term, day_of};
+use crate::policy::{History, PolicySet, Term, day_of};
 use crate::source::RawObject;
 
 /// What a plan is made from.
@@ -47,16 +47,22 @@ impl Inputs<'_> {
 #[derive(Debug)]
 pub struct Terms<'a> {
     history: &'a History,
+    policy: Option<String>,
     known: RefCell<HashMap<TableName, Option<Rc<Term>>>>,
 }
 
 impl<'a> Terms<'a> {
     pub fn new(history: &'a History) -> Self {
-        Terms { history, known: RefCell::default() }
+        Terms { history, policy: history.newest().map(PolicySet::digest), known: RefCell::default() }
     }
 
     pub fn history(&self) -> &'a History {
         self.history
+    }
+
+    /// False: the ledger accepted another policy since, and what that protects these terms do not know.
+    pub fn govern(&self, state: &State) -> bool {
+        state.policy().is_none_or(|accepted| Some(&accepted.digest) == self.policy.as_ref())
     }
 
     /// The term of `table`; none: no rule names it.
@@ -135,15 +141,18 @@ pub struct Consents {
 /// One person's consent to exactly these days.
 #[derive(Debug, Clone)]
 pub struct Consent {
+    /// The ledger entry that says so.
+    pub seq: u64,
     pub at: Timestamp,
     pub by: String,
     pub items: HashSet<ApprovedItem>,
 }
 
 impl Consents {
-    /// When the newest consent to `item` was given, and by how many persons.
-    pub fn to(&self, item: &ApprovedItem) -> (Option<Timestamp>, u8) {
-        let given: Vec<&Consent> = self.given.iter().filter(|consent| consent.items.contains(item)).collect();
+    /// When the newest consent to `item` was given, and by how many persons; only those after ledger entry `since` count.
+    pub fn to(&self, item: &ApprovedItem, since: Option<u64>) -> (Option<Timestamp>, u8) {
+        let counts = |consent: &&Consent| since.is_none_or(|since| consent.seq > since) && consent.items.contains(item);
+        let given: Vec<&Consent> = self.given.iter().filter(counts).collect();
         let persons: HashSet<String> = given.iter().map(|consent| consent.by.to_lowercase()).collect();
         (given.iter().map(|consent| consent.at).max(), u8::try_from(persons.len()).unwrap_or(u8::MAX))
     }

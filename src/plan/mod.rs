@@ -13,7 +13,7 @@ mod judge;
 mod merge;
 
 pub use arrival::expired_before;
-pub use consent::{Answer, Due, consent};
+pub use consent::{Answer, Due, consent, ends};
 pub use decide::{Archiving, Clearing, Known, Plan, Planned, Reason, Verdict, clearings, decide};
 pub use document::{Act, ObjectVerdict, PLAN_VERSION, PlanDocument};
 pub use expiry::{DayVerdict, Expiry, Fate, Item, expiry};

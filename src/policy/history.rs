@@ -45,6 +45,11 @@ impl History {
         History { accepted }
     }
 
+    /// The policy that governs.
+    pub fn newest(&self) -> Option<&PolicySet> {
+        self.accepted.last().map(|(_, set)| set)
+    }
+
     /// The term of `table`; none: no rule names it, and it is kept.
     pub fn term(&self, table: &TableName) -> Option<Term> {
         let rules: Vec<(Timestamp, Option<Rule>)> =

@@ -25,7 +25,8 @@ pub use crate::settings::diagnose::{Mistake, Problem, Warning, render_all};
 pub use change::{Change, change};
 pub use describe::{Described, Description, describe};
 pub use diff::{
-    DIFF_VERSION, Dates, Diff, Effect, EffectKind, Grace, KeyChange, Refusal, RuleChange, TableChange, Totals, compare,
+    BrokenLock, DIFF_VERSION, Dates, Diff, Effect, EffectKind, Grace, KeyChange, Refusal, RuleChange, TableChange,
+    Totals, compare,
 };
 pub use document::{ClockSource, schema};
 pub use folder::PolicyError;

@@ -143,7 +143,8 @@ fn a_merge_of_more_than_memory_holds() {
         || fs::read_dir(site.path().join("archive/tables/main/Big/_hf_day=2024-03-01/_hf_part=main")).unwrap().count();
     assert_eq!(live(), 24);
     let merge = peak_of(holdfast(&site, &["run", "--as-of", "2035-01-05"]));
-    assert_eq!(live(), 24 + 1);
+    // What fits takes the place of at least eight, which are destroyed.
+    assert!(live() <= 24 - 8 + 1, "{}", live());
     let told = format!("40 MB of rows in 24 segments: merge {merge} MB at memory = {MEMORY_MB} MiB");
     eprintln!("{told}");
     assert!(merge <= MEMORY_MB + CONSTANT_MB, "{told}");

@@ -12,7 +12,7 @@ const KEYS: &str = "retain = \"1d\"\npurge_delay = \"0d\"";
 fn site() -> Site {
     let mut site = Site::new().expiring(&defaults(KEYS));
     site.simulation = false;
-    ["2024-03-01", "2024-03-02"].map(|day| site.write_day("T", day));
+    site.write_days("T", &["2024-03-01", "2024-03-02"]);
     site.run_on_host("2024-03-02T23:00:00Z", "2024-03-02T23:00:00Z");
     site.approve("2024-03-04T00:00:00Z", "ann");
     site.write_day("T", "2024-03-03");
@@ -36,7 +36,10 @@ fn doubts(site: &mut Site, now: &str, host: &str, reason: &str, good: &str) {
     site.apart = None;
     let report = site.run_on_host(good, good);
     assert_eq!(report.exit_code(), 0, "{report:?}");
-    assert_eq!((days(&report.expiring.destroyed), report.cleared), (vec!["2024-03-01".to_owned(), "2024-03-02".to_owned()], 1));
+    assert_eq!(
+        (days(&report.expiring.destroyed), report.cleared),
+        (vec!["2024-03-01".to_owned(), "2024-03-02".to_owned()], 1)
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ const DUE: &str = "2024-03-05T02:00:00Z";
 /// Three days are archived; the first of them asks from the fifth on.
 fn site() -> Site {
     let site = Site::new().expiring(&defaults(KEYS));
-    ["2024-03-01", "2024-03-02", "2024-03-03"].map(|day| site.write_day("T", day));
+    site.write_days("T", &["2024-03-01", "2024-03-02", "2024-03-03"]);
     site.run_well("2024-03-04T00:00:00Z");
     site
 }
@@ -20,7 +20,10 @@ fn site() -> Site {
 /// A run retires these days, and ends with this code.
 fn retires(site: &Site, now: &str, expected: &[&str], exit: u8) {
     let report = site.run(now);
-    assert_eq!((days(&report.expiring.retired), report.exit_code()), (expected.iter().map(ToString::to_string).collect(), exit));
+    assert_eq!(
+        (days(&report.expiring.retired), report.exit_code()),
+        (expected.iter().map(ToString::to_string).collect(), exit)
+    );
 }
 
 fn refused(site: &Site, plan: &PlanDocument, now: &str, reason: &str) {
@@ -37,7 +40,7 @@ fn only_the_table_that_asks_waits() {
     let site = site();
     site.approve(DUE, "ann");
     retires(&site, DUE, &["2024-03-01"], 0);
-    ["2024-03-01", "2024-03-02"].map(|day| site.write_day("New", day));
+    site.write_days("New", &["2024-03-01", "2024-03-02"]);
     let report = site.run("2024-03-06T02:00:00Z");
     assert_eq!((days(&report.expiring.retired), report.exit_code()), (vec!["2024-03-02".into()], 4));
     assert!(report.expiring.waiting.iter().all(|verdict| verdict.item.table.table == "New" && verdict.asks()));
@@ -125,7 +128,12 @@ fn i5_a_stale_or_foreign_plan_is_refused() {
     let mut site = site();
     let plan = site.plan(DUE);
     let later = "2024-03-05T03:00:00Z";
-    refused(&site, &PlanDocument { archive: "another".into(), ..plan.clone() }, later, "it was made for another archive");
+    refused(
+        &site,
+        &PlanDocument { archive: "another".into(), ..plan.clone() },
+        later,
+        "it was made for another archive",
+    );
     refused(&site, &PlanDocument { version: 2, ..plan.clone() }, later, "it has version 2, this Holdfast knows 1");
     refused(&site, &plan, "2024-03-05T01:59:59Z", "it is not of these 30 days");
     refused(&site, &plan, "2024-04-04T02:00:01Z", "it is not of these 30 days");

@@ -11,7 +11,10 @@
 //!
 //! A read that repeats the one before it (a segment's pages) is not tried again.
 
+mod expire;
+mod interfere;
 mod kill;
+mod merging;
 mod record;
 
 use std::io::Write;

@@ -29,7 +29,11 @@ fn steady(set: PolicySet, nights: i64) -> Shelf {
 #[test]
 fn the_first_retirement_asks_and_steady_nights_do_not() {
     let film = Shelf::new(keep(SHORT)).film("T", 3..14, 0..13, |shelf, number| {
-        if number == 3 { shelf.add("T", 0..3, 100) } else { yesterday(shelf, number) }
+        if number == 3 {
+            shelf.add("T", 0..3, 100)
+        } else {
+            yesterday(shelf, number)
+        }
         if number == 6 {
             assert_eq!(shelf.approve(6, "ann"), 3);
         }
@@ -79,7 +83,9 @@ fn an_edit_that_shortens_waits_its_grace_and_then_asks() {
 #[test]
 fn a_removed_rule_falls_to_a_glob_and_waits() {
     let glob = format!("[[table]]\nname = \"*\"\n{SHORT}\n");
-    let both = policy(&format!("{glob}[[table]]\nname = \"T\"\nretain = \"8d\"\npurge_delay = \"2d\"\nshorten_grace = \"4d\"\n"));
+    let both = policy(&format!(
+        "{glob}[[table]]\nname = \"T\"\nretain = \"8d\"\npurge_delay = \"2d\"\nshorten_grace = \"4d\"\n"
+    ));
     let mut shelf = steady(both, 12);
     shelf.accept(13, policy(&glob));
     let film = shelf.film("T", 13..20, 0..19, yesterday);
@@ -204,7 +210,7 @@ fn a_table_that_ends_goes_to_its_last_day() {
     03-13        DRr
     03-14         DR
     03-15          D
-    03-16  
+    03-16
     03-17
     ");
     assert!(shelf.state.tables["main/t"].segments.is_empty() && shelf.state.tables["main/t"].retired.is_empty());

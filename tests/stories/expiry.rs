@@ -11,7 +11,7 @@ const KEYS: &str = "retain = \"3d\"\npurge_delay = \"2d\"";
 /// Four days, archived and cleared on the fourth.
 fn site() -> Site {
     let site = Site::new().expiring(&defaults(KEYS));
-    ["2024-03-01", "2024-03-02", "2024-03-03", "2024-03-04"].map(|day| site.write_day("T", day));
+    site.write_days("T", &["2024-03-01", "2024-03-02", "2024-03-03", "2024-03-04"]);
     assert_eq!(site.run_well("2024-03-04T12:00:00Z").cleared, 4);
     site
 }
@@ -48,7 +48,10 @@ fn i4_a_day_is_retired_waits_is_destroyed_and_leaves_no_trace() {
     assert!(site.run_well("2024-03-06T23:59:59Z").expiring.destroyed.is_empty());
     assert_eq!(site.segment_paths("main/T"), paths);
     let report = site.run_well("2024-03-07T00:00:00Z");
-    assert_eq!((days(&report.expiring.destroyed), days(&report.expiring.retired)), (vec!["2024-03-01".into()], vec!["2024-03-03".into()]));
+    assert_eq!(
+        (days(&report.expiring.destroyed), days(&report.expiring.retired)),
+        (vec!["2024-03-01".into()], vec!["2024-03-03".into()])
+    );
     assert!(report.expiring.trimmed > 0, "{:?}", report.expiring);
     assert_eq!((rows(&site), site.segment_paths("main/T")), (1, paths[1..].to_vec()));
     assert_eq!(site.that_name(&[first]), [""; 0]);
@@ -81,7 +84,11 @@ fn a_destroyed_file_that_comes_back_is_found() {
     fs::write(&path, bytes).unwrap();
     let found = site.verify();
     assert_eq!(found.exit_code(), 5);
-    assert!(found.damage[0].what.contains("2024-03-01") && found.damage[0].why.contains("destroyed it"), "{:?}", found.damage);
+    assert!(
+        found.damage[0].what.contains("2024-03-01") && found.damage[0].why.contains("destroyed it"),
+        "{:?}",
+        found.damage
+    );
 }
 
 /// Steady nights in real runs: after the first consent nobody is asked, each day goes on its day.
@@ -123,7 +130,10 @@ fn what_was_put_back_by_hand_asks_before_it_goes_again() {
     assert_eq!(site.run_well("2024-03-07T03:00:00Z").expiring.retired.len(), 3);
     // By consent: the whole purge_delay from now on, though its date had come.
     assert!(site.run_well("2024-03-08T23:59:59Z").expiring.destroyed.is_empty());
-    assert_eq!(days(&site.run_well("2024-03-09T00:00:00Z").expiring.destroyed), ["2024-03-01", "2024-03-02", "2024-03-03"]);
+    assert_eq!(
+        days(&site.run_well("2024-03-09T00:00:00Z").expiring.destroyed),
+        ["2024-03-01", "2024-03-02", "2024-03-03"]
+    );
     site.verify_well();
 }
 
@@ -178,7 +188,9 @@ fn quarantine_goes_under_its_own_clock() {
 fn the_plan_in_words() {
     let site = Site::new().expiring(&defaults(KEYS));
     for number in 1..=6 {
-        ["T", "Longer", "Raw"].map(|table| site.write_day(table, &format!("2024-03-0{number}")));
+        for table in ["T", "Longer", "Raw"] {
+            site.write_day(table, &format!("2024-03-0{number}"));
+        }
     }
     let table = |name: &str, keys: &str| format!("[[table]]\nname = \"{name}\"\n{keys}\n");
     let policy = |longer: &str| {
@@ -202,10 +214,17 @@ fn the_plan_in_words() {
     text("policies/policy.toml", site.policies.clone());
     let source = "[[source]]\nname = \"collector\"\nurl = \"collector\"\nlayout = \"{table}/{year}/{month}/{day}/{hour}/*\"\nsettle = \"0s\"\n";
     let delete = "[delete]\nraw = true\nexpired = true\n";
-    text("holdfast.toml", format!("archive = \"archive\"\npolicies = \"policies\"\nsimulation = true\n{delete}{source}"));
+    text(
+        "holdfast.toml",
+        format!("archive = \"archive\"\npolicies = \"policies\"\nsimulation = true\n{delete}{source}"),
+    );
     let plan = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
-        command.arg("--config").arg(site.path().join("holdfast.toml")).args(["plan", "--as-of", "2024-03-07T12:00:00Z"]);
+        command.arg("--config").arg(site.path().join("holdfast.toml")).args([
+            "plan",
+            "--as-of",
+            "2024-03-07T12:00:00Z",
+        ]);
         command.env_remove("HOLDFAST_LOG").env("NO_COLOR", "1").current_dir(site.path()).output().unwrap()
     };
     let output = plan();

@@ -16,7 +16,7 @@ const KEYS: &str = "retain = \"3d\"\npurge_delay = \"2d\"";
 /// Three days; the first is due on the fifth, and approved.
 fn site() -> Site {
     let site = Site::new().expiring(&defaults(KEYS));
-    ["2024-03-01", "2024-03-02", "2024-03-03"].map(|day| site.write_day("T", day));
+    site.write_days("T", &["2024-03-01", "2024-03-02", "2024-03-03"]);
     site.run_well("2024-03-04T00:00:00Z");
     site.write_day("Other", "2024-03-01");
     site.run_well("2024-03-04T01:00:00Z");
@@ -46,12 +46,13 @@ fn stops(site: &Site, now: &str) {
     let (raw, segments) = (site.raw(), site.segment_paths("main/T"));
     let report = site.run(now);
     assert_eq!(report.exit_code(), 4, "{:?}", report.errors);
-    assert!(report.errors.iter().any(|error| error.reason().contains("somebody else") || error.reason().contains("else changed")), "{:?}", report.errors);
+    assert!(report.errors.iter().any(|error| error.reason().contains("somebody else")), "{:?}", report.errors);
     assert!(report.expiring.retired.iter().all(|verdict| verdict.item.table.table == "Other"));
     assert_eq!(report.expiring.retired.len(), 1, "the other table goes on");
     assert_eq!((site.raw(), site.segment_paths("main/T")), (raw, segments));
     let found = site.verify();
-    assert_eq!((found.exit_code(), found.damage.len()), (4, found.damage.len()));
+    assert!(found.damage.is_empty(), "{:?}", found.damage);
+    assert_eq!(found.exit_code(), 4);
     assert!(found.foreign.iter().any(|finding| finding.what.starts_with("Delta commit")), "{:?}", found.foreign);
 }
 
@@ -132,16 +133,19 @@ fn a_batch_prepared_beside_a_foreign_commit_is_rolled_forward_after_adoption() {
     // Dead just before its commit: `prepared` stands.
     drop(run_at(&world.context(Some(&Faults::at(n, Fault::DieAfter)), None), "2024-03-03T00:00:00Z"));
     assert!(!world.path(&format!("archive/{commit}")).exists());
-    world.write(&format!("archive/{commit}"), "{\"commitInfo\":{\"timestamp\":1709500000000,\"operation\":\"OPTIMIZE\"}}\n");
+    world.write(
+        &format!("archive/{commit}"),
+        "{\"commitInfo\":{\"timestamp\":1709500000000,\"operation\":\"OPTIMIZE\"}}\n",
+    );
 
     let report = world.run("2024-03-04T00:00:00Z").unwrap();
     assert_eq!(report.exit_code(), 4, "{:?}", report.errors);
     assert!(report.recovered.is_empty());
-    let adoption = adopt(&world.context(None, None), &TableName::new("main", "T"), "a story", at("2024-03-04T01:00:00Z"));
+    let adoption =
+        adopt(&world.context(None, None), &TableName::new("main", "T"), "a story", at("2024-03-04T01:00:00Z"));
     assert!(adoption.unwrap().same_rows);
     let report = world.run("2024-03-04T02:00:00Z").unwrap();
     assert_eq!((report.exit_code(), report.recovered.len()), (0, 1), "{:?}", report.errors);
-    assert_eq!(world.loose_ends(), Vec::<String>::new());
     let rows: usize = world.seen().records.values().map(Vec::len).sum();
     assert_eq!(rows, 2, "I1, I2");
     assert_eq!(world.verify().unwrap().exit_code(), 0);

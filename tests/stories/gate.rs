@@ -1,5 +1,7 @@
 //! I3: one gate before every deletion. Unarmed, too early, under a hold, unproven or overtaken: no.
 
+mod expired;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 

@@ -175,14 +175,21 @@ const LOCKED: &str = "retain = \"3d\"\npurge_delay = \"0d\"\nlocked = true";
 /// The last accepted policy goes on, everything is archived, nothing is destroyed: exit 4.
 #[test]
 fn a_locked_rule_does_not_shrink() {
-    let table = |name: &str, keys: &str| format!("version = 1\n[[table]]\nname = \"{name}\"\narchive_after = \"0d\"\nkeep_raw = \"0d\"\n{keys}\n");
+    let table = |name: &str, keys: &str| {
+        format!("version = 1\n[[table]]\nname = \"{name}\"\narchive_after = \"0d\"\nkeep_raw = \"0d\"\n{keys}\n")
+    };
     let open = "retain = \"3d\"\npurge_delay = \"0d\"";
     let cases = [
         ("shorter", table("T", LOCKED), table("T", &LOCKED.replace("3d", "2d")), "it would keep shorter"),
         ("unlocked", table("T", LOCKED), table("T", open), "it would be unlocked"),
         ("removed", table("T", LOCKED), table("Other", open), "it is gone"),
         ("to a glob", table("T", LOCKED), table("*", open), "it would be unlocked"),
-        ("another clock", table("T", LOCKED), table("T", &format!("{LOCKED}\nclock = \"arrival\"")), "it would keep shorter"),
+        (
+            "another clock",
+            table("T", LOCKED),
+            table("T", &format!("{LOCKED}\nclock = \"arrival\"")),
+            "it would keep shorter",
+        ),
         ("defaults", defaults(LOCKED), defaults(open), "it would be unlocked"),
     ];
     for (what, before, after, reason) in cases {

@@ -15,6 +15,8 @@ mod faults;
 mod shelf;
 #[path = "../support/site.rs"]
 mod site;
+#[path = "../support/standing.rs"]
+mod standing;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "the library's own tests use the rest of it")]
 mod support;
@@ -30,6 +32,7 @@ mod damage;
 mod docs;
 mod drawn;
 mod expiry;
+mod explain;
 mod foreign;
 mod format;
 mod gate;

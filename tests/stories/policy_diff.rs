@@ -195,6 +195,9 @@ fn another_clock_counts_as_shorter() {
 fn a_locked_rule_that_shrinks_will_be_refused() {
     insta::assert_snapshot!("diff_locked", told(&OLD.replace("\"7y\"", "\"6y\"")));
     insta::assert_snapshot!("diff_unlocked", told(&OLD.replace("locked = true", "locked = false")));
+    // The rule itself must stay, even if another that is longer and locked takes its tables.
+    let other = OLD.replace("\"AuditLogs\"\nretain = \"7y\"", "\"Audit*\"\nretain = \"8y\"");
+    insta::assert_snapshot!("diff_lock_moved", told(&other));
     assert!(told(&OLD.replace("\"7y\"", "\"8y\"")).ends_with("exit code 10\n"), "growing is what a lock allows");
 }
 

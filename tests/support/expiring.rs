@@ -46,6 +46,10 @@ impl Site {
         self.write(&path, record(&format!("{day}T10:00:00Z"), 1));
     }
 
+    pub fn write_days(&self, table: &str, days: &[&str]) {
+        days.iter().for_each(|day| self.write_day(table, day));
+    }
+
     /// Runs at `now` on a host whose clock says otherwise.
     pub fn run_on_host(&self, now: &str, host: &str) -> RunReport {
         pipeline::run(&self.context(), &Request::all(at(now)), at(host)).unwrap()
@@ -80,7 +84,11 @@ impl Site {
     /// A hold on main/T.
     pub fn hold(&self, now: &str) {
         let scope = HoldScope { tables: vec![TableName::new("main", "T")], ..HoldScope::default() };
-        self.append_entry(now, |chain| Body::HoldPlaced { hold: "case-1".into(), scope, text: chain.seal("a case").unwrap() });
+        self.append_entry(now, |chain| Body::HoldPlaced {
+            hold: "case-1".into(),
+            scope,
+            text: chain.seal("a case").unwrap(),
+        });
     }
 
     pub fn release(&self, now: &str) {
@@ -149,7 +157,8 @@ impl Site {
     pub fn add_action(&self, day: &str) -> serde_json::Value {
         let files = bytes_below(&self.path().join("archive/tables/main/T/_delta_log"));
         let commits = files.iter().filter(|(path, _)| path.extension().is_some_and(|ending| ending == "json"));
-        let lines = commits.flat_map(|(_, bytes)| String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect::<Vec<_>>());
+        let lines = commits
+            .flat_map(|(_, bytes)| String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect::<Vec<_>>());
         let actions = lines.map(|line| serde_json::from_str::<serde_json::Value>(&line).unwrap());
         let of_day = |action: &serde_json::Value| action["add"]["partitionValues"]["_hf_day"] == day;
         actions.filter(of_day).last().unwrap()["add"].clone()

@@ -54,6 +54,14 @@ impl Call {
     }
 }
 
+impl Call {
+    /// Whether the call appends an entry to the ledger.
+    pub fn is_entry(&self) -> bool {
+        let numbered = self.path.strip_suffix(".json").is_some_and(|number| number.parse::<u64>().is_ok());
+        self.store == "ledger" && self.act == "put_opts" && numbered
+    }
+}
+
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}:{}", self.act, self.store, self.path)
@@ -69,10 +77,19 @@ pub struct Faults {
 #[derive(Debug, Default)]
 struct Inner {
     calls: Vec<Call>,
-    planned: Option<(usize, Fault)>,
+    planned: Option<(When, Fault)>,
     dead: bool,
     full: bool,
     pause: Option<Paused>,
+}
+
+/// Which call it strikes.
+#[derive(Debug)]
+enum When {
+    /// Counted from 0.
+    Nth(usize),
+    /// The first put of this path in the ledger: the same one even where calls come in another order.
+    Entry(String),
 }
 
 /// Told when the call to be paused is reached: what it is sent resumes the call.
@@ -96,13 +113,19 @@ impl Faults {
 
     /// `fault` strikes at call `n`, counted from 0.
     pub fn at(n: usize, fault: Fault) -> Arc<Self> {
-        Arc::new(Faults { inner: Mutex::new(Inner { planned: Some((n, fault)), ..Inner::default() }) })
+        Arc::new(Faults { inner: Mutex::new(Inner { planned: Some((When::Nth(n), fault)), ..Inner::default() }) })
     }
 
     /// As [`Faults::at`]; `pause` is sent what resumes the call when it is reached.
     pub fn pausing(n: usize, fault: Fault, pause: Paused) -> Arc<Self> {
-        let inner = Inner { planned: Some((n, fault)), pause: Some(pause), ..Inner::default() };
+        let inner = Inner { planned: Some((When::Nth(n), fault)), pause: Some(pause), ..Inner::default() };
         Arc::new(Faults { inner: Mutex::new(inner) })
+    }
+
+    /// Waits before the ledger's entry at `path` is put; `pause` is sent what resumes it.
+    pub fn pausing_before_entry(path: &str, pause: Paused) -> Arc<Self> {
+        let planned = Some((When::Entry(path.to_owned()), Fault::PauseBefore));
+        Arc::new(Faults { inner: Mutex::new(Inner { planned, pause: Some(pause), ..Inner::default() }) })
     }
 
     /// All calls so far, in order.
@@ -122,6 +145,11 @@ impl Faults {
     fn turn(&self, call: Call) -> Turn {
         let mut inner = self.lock();
         let (n, writes) = (inner.calls.len(), call.writes());
+        let strikes = match &inner.planned {
+            Some((When::Nth(planned), fault)) if *planned == n => Some(*fault),
+            Some((When::Entry(path), fault)) if call.is_entry() && call.path == *path => Some(*fault),
+            _ => None,
+        };
         inner.calls.push(call);
         if inner.dead {
             return Turn::Fail;
@@ -129,7 +157,7 @@ impl Faults {
         if inner.full {
             return if writes { Turn::Full } else { Turn::Work };
         }
-        let Some((_, fault)) = inner.planned.filter(|(planned, _)| *planned == n) else { return Turn::Work };
+        let Some(fault) = strikes else { return Turn::Work };
         match fault {
             Fault::ErrBefore => Turn::Fail,
             Fault::ErrAfter => Turn::WorkThenFail,

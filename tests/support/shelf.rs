@@ -147,7 +147,8 @@ impl Shelf {
         let plan = self.plan(number);
         let asking = plan.days.iter().filter(|verdict| verdict.asks());
         let items = asking.map(|verdict| verdict.item.approval(verdict.rule_digest.as_ref().unwrap()));
-        let consent = Consent { at: night(number), by: by.into(), items: items.collect() };
+        let seq = self.consents.given.len() as u64;
+        let consent = Consent { seq, at: night(number), by: by.into(), items: items.collect() };
         let count = consent.items.len();
         self.consents.given.push(consent);
         count
@@ -211,15 +212,6 @@ impl Shelf {
         }
     }
 
-    /// A person puts a retired day back.
-    pub fn reinstate_by_hand(&mut self, table: &str, number: i64) {
-        let plan = self.plan(number);
-        let name = TableName::new("main", table);
-        let out = plan.days.iter().filter(|it| it.item.table == name && it.item.day == day(number));
-        out.filter(|it| it.fate != Fate::Keep).for_each(|verdict| self.put_back(verdict));
-        self.state.tables.get_mut(&name.key()).unwrap().reinstated.insert(day(number));
-    }
-
     fn destroy(&mut self, verdict: &DayVerdict, number: i64) {
         let item = &verdict.item;
         for (path, _) in &item.files {
@@ -254,7 +246,8 @@ impl Shelf {
         for number in nights {
             before(self, number);
             let plan = self.night(number);
-            lines.push(format!("{}  {}", day(number).strftime("%m-%d"), strip(&plan, table, days.clone())));
+            let line = format!("{}  {}", day(number).strftime("%m-%d"), strip(&plan, table, days.clone()));
+            lines.push(line.trim_end().to_owned());
         }
         lines.join("\n")
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -270,6 +271,30 @@ impl Site {
         found
     }
 
+    /// What the command line says: exit code, stdout, stderr. Its settings are those of this site.
+    pub fn holdfast(&self, arguments: &[&str]) -> (i32, String, String) {
+        let folder = self.folder.path();
+        fs::create_dir_all(folder.join("policies")).unwrap();
+        fs::write(folder.join("policies/policy.toml"), &self.policies).unwrap();
+        let armed = format!("[delete]\nraw = {}\nexpired = {}\n", self.armed.raw, self.armed.expired);
+        let mut settings = format!("archive = \"archive\"\npolicies = \"policies\"\nsimulation = true\n{armed}");
+        for source in &self.sources {
+            let SourceOf { name, workspace, layout, settle } = source;
+            settings += &format!("[[source]]\nname = \"{name}\"\nurl = \"{name}\"\nworkspace = \"{workspace}\"\n");
+            settings += &format!("layout = \"{layout}\"\nsettle = \"{}s\"\n", settle.as_secs());
+        }
+        fs::write(folder.join("holdfast.toml"), settings).unwrap();
+        let done = Command::new(env!("CARGO_BIN_EXE_holdfast"))
+            .args(arguments)
+            .current_dir(folder)
+            .env_remove("HOLDFAST_CONFIG")
+            .env_remove("HOLDFAST_LOG")
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (done.status.code().unwrap(), text(done.stdout), text(done.stderr))
+    }
+
     /// The components of a run, opened.
     pub fn context(&self) -> Context {
         let ledger = self.folder.path().join("archive/ledger");
@@ -291,7 +316,9 @@ impl Site {
             policies: Ok(policies),
             armed: self.armed,
             window: self.window.map(|window| -> Box<pipeline::Window> {
-                let opens = move |now| (!window.contains(now, &TimeZone::UTC)).then(|| window.next_opening(now, &TimeZone::UTC));
+                let opens = move |now| {
+                    (!window.contains(now, &TimeZone::UTC)).then(|| window.next_opening(now, &TimeZone::UTC))
+                };
                 Box::new(opens)
             }),
             approvers: self.approvers,

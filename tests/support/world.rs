@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use holdfast::archive::{read_bytes, read_items};
-use holdfast::ledger::{Armed, Chain, Counts, Lease, Stage};
-use holdfast::pipeline::{Context, Request, RunReport, Source, Unwatched, retry, run};
+use holdfast::ledger::{Armed, Chain, Counts, Lease, Stage, Why};
+use holdfast::pipeline::{Context, Request, RunReport, Source, Unwatched, approve, plan, retry, run};
 use holdfast::policy::{PolicyFile, PolicySet};
 use holdfast::restore::{RecordSink, RestoreRequest, restore};
 use holdfast::source::{Layout, original_of_aside};
@@ -36,6 +36,7 @@ const LAYOUT: &str = "{table}/{year}/{month}/{day}/*";
 pub struct World {
     folder: TempDir,
     policy: String,
+    armed: Armed,
     /// Runners so far: each gets ids of its own.
     runners: AtomicU64,
 }
@@ -61,11 +62,28 @@ fn temporary_folder() -> TempDir {
 impl World {
     /// An empty world under one policy file.
     pub fn new(policy: &str) -> Self {
-        let world = World { folder: temporary_folder(), policy: policy.to_owned(), runners: AtomicU64::new(0) };
+        let world = World {
+            folder: temporary_folder(),
+            policy: policy.to_owned(),
+            armed: Armed { raw: true, expired: false },
+            runners: AtomicU64::new(0),
+        };
         for name in ["archive", "ledger", SOURCE] {
             fs::create_dir(world.path(name)).unwrap();
         }
         world
+    }
+
+    /// Armed for what has expired, too.
+    pub fn armed(mut self) -> Self {
+        self.armed.expired = true;
+        self
+    }
+
+    /// From its next run on, another policy governs.
+    pub fn under(mut self, policy: &str) -> Self {
+        policy.clone_into(&mut self.policy);
+        self
     }
 
     /// The same world once more.
@@ -73,6 +91,7 @@ impl World {
         let copy = World {
             folder: temporary_folder(),
             policy: self.policy.clone(),
+            armed: self.armed,
             runners: AtomicU64::new(self.runners.load(Ordering::Relaxed)),
         };
         link_all(self.folder.path(), copy.folder.path());
@@ -121,7 +140,7 @@ impl World {
         Store::new(url, inner, runtime().handle().clone()).with_sweep(move || sweeper.sweep_staging())
     }
 
-    /// A runner of its own: armed for raw objects, with ids that no other runner has.
+    /// A runner of its own, with ids that no other runner has.
     pub fn context(&self, faults: Option<&Arc<Faults>>, observer: Option<DiskObserver>) -> Context {
         let runner = self.runners.fetch_add(1, Ordering::Relaxed);
         let count = AtomicU64::new(0);
@@ -137,7 +156,7 @@ impl World {
                 store: Ok(self.store(SOURCE, faults, observer)),
             }],
             policies: Ok(PolicySet::from_files(vec![policy]).unwrap_or_else(|mistakes| panic!("{mistakes:?}"))),
-            armed: Armed { raw: true, expired: false },
+            armed: self.armed,
             window: None,
             approvers: 1,
             store_clock: Box::new(|| Ok(None)),
@@ -156,14 +175,24 @@ impl World {
     pub fn settings(&self) -> PathBuf {
         self.write("policies/policy.toml", &self.policy);
         let source = format!("name = \"{SOURCE}\"\nurl = \"{SOURCE}\"\nlayout = \"{LAYOUT}\"\nsettle = \"0s\"");
-        let settings = "archive = \"archive\"\nledger = \"ledger\"\npolicies = \"policies\"\n[delete]\nraw = true\n";
-        self.write("holdfast.toml", format!("{settings}[[source]]\n{source}\n"));
+        let settings = "archive = \"archive\"\nledger = \"ledger\"\npolicies = \"policies\"";
+        let Armed { raw, expired } = self.armed;
+        let delete = format!("[delete]\nraw = {raw}\nexpired = {expired}");
+        self.write("holdfast.toml", format!("{settings}\n{delete}\n[[source]]\n{source}\n"));
         self.path("holdfast.toml")
     }
 
     /// Runs with nothing going wrong.
     pub fn run(&self, now: &str) -> holdfast::Result<RunReport> {
         run_at(&self.context(None, None), now)
+    }
+
+    /// A person consents to all that a plan made at `now` asks for; so many days. None: nothing waits for consent.
+    pub fn approve_all(&self, now: &str) -> usize {
+        match approve_at(&self.context(None, None), now) {
+            Ok(days) => days,
+            Err(error) => panic!("approving at {now}: {error}"),
+        }
     }
 
     /// The ledger as it can be read now.
@@ -208,12 +237,31 @@ impl World {
             seen.objects.insert(id.to_string(), (outcome.sha256.clone(), known.counts.decoded, known.cleared));
             seen.contents.entry((outcome.table.to_string(), outcome.sha256.clone())).or_default().add(&known.counts);
         }
+        for known in state.tables.values() {
+            for retired in known.retired.values() {
+                let why = match retired.why {
+                    Why::Expired(_) => "expired",
+                    Why::Superseded { .. } => "superseded",
+                    Why::Erased { .. } | Why::Foreign => "other",
+                };
+                let key = (known.name.to_string(), retired.segment.day, why);
+                *seen.retired.entry(key).or_default() += retired.segment.digest.rows;
+            }
+        }
         for batch in state.batches.values() {
+            *seen.gone.entry(batch.tables[0].to_string()).or_default() += batch.gone.expired;
             if let Stage::Committed { rows, .. } = batch.stage {
                 *seen.rows.entry(batch.tables[0].to_string()).or_default() += rows;
             }
         }
         seen
+    }
+
+    /// The sealed texts that an entry names.
+    fn sealed_by(&self, seq: u64) -> Vec<String> {
+        let entry: serde_json::Value = serde_json::from_slice(&self.read(&format!("ledger/{seq:012}.json"))).unwrap();
+        let sealed = ["by", "reason", "text"].map(|key| entry[key]["sha256"].as_str().map(str::to_owned));
+        sealed.into_iter().flatten().map(|sha256| format!("sealed/{sha256}")).collect()
     }
 
     /// What is not in order: open intents, files that nothing names, findings of `verify`. Empty is well.
@@ -248,8 +296,11 @@ impl World {
         named.extend(state.quarantine.iter().flat_map(|kept| [kept.file.data.clone(), kept.file.index.clone()]));
         unnamed("archive", &self.files("archive"), &named, &mut ends);
         let mut named = BTreeSet::from(["head.json", "inventory.json"].map(str::to_owned));
-        named.extend(self.path("ledger/lease.json").exists().then(|| "lease.json".to_owned()));
+        for beside in ["lease.json", "clock.json"] {
+            named.extend(self.path("ledger").join(beside).exists().then(|| beside.to_owned()));
+        }
         named.extend((0..state.next_seq()).map(|seq| format!("{seq:012}.json")));
+        named.extend((0..state.next_seq()).flat_map(|seq| self.sealed_by(seq)));
         named.extend(state.attachments.iter().map(|sha256| format!("attachments/{sha256}")));
         unnamed("ledger", &self.files("ledger"), &named, &mut ends);
         let verified = self.verify().unwrap();
@@ -261,6 +312,17 @@ impl World {
         }
         ends
     }
+}
+
+/// Consents to all that a plan made at `now` asks for. Gives so many days: 0 where nothing waits for consent.
+pub fn approve_at(context: &Context, now: &str) -> holdfast::Result<usize> {
+    let now: Timestamp = now.parse().unwrap();
+    let planned = plan(context, &Request::all(now), now)?;
+    if planned.document.asks().is_empty() {
+        return Ok(0);
+    }
+    let bytes = serde_json::to_vec(&planned.document).unwrap();
+    approve(context, &bytes, "Ada", "looked at", |_| now).map(|approved| approved.days.len())
 }
 
 /// Runs at `now`, on a host whose clock says the same.
@@ -290,6 +352,10 @@ pub struct Seen {
     pub contents: BTreeMap<(String, String), Counts>,
     /// Rows that batches were committed with, by table.
     pub rows: BTreeMap<String, u64>,
+    /// Rows that left their table and can be put back: by table, day and why.
+    pub retired: BTreeMap<(String, Date, &'static str), u64>,
+    /// Rows that were destroyed because they expired, by the table of the batch that wrote them.
+    pub gone: BTreeMap<String, u64>,
 }
 
 impl Seen {
@@ -301,6 +367,8 @@ impl Seen {
         differ("object", &self.objects, &other.objects, &mut found);
         differ("content", &self.contents, &other.contents, &mut found);
         differ("rows", &self.rows, &other.rows, &mut found);
+        differ("retired", &self.retired, &other.retired, &mut found);
+        differ("gone", &self.gone, &other.gone, &mut found);
         if self.quarantine != other.quarantine {
             found.push(format!("quarantine: {:?} instead of {:?}", other.quarantine, self.quarantine));
         }

@@ -16,13 +16,12 @@ pub const RIGHT: [usize; 3] = [2, 3, 4];
 /// The outcome, in a sentence or a few; the worst first.
 pub fn headlines(diff: &Diff) -> Vec<String> {
     let mut lines = Vec::new();
-    for change in &diff.changes {
-        let (Some(why), Some(old)) = (change.refused, &change.old) else { continue };
-        let why = match why {
+    for lock in &diff.broken_locks {
+        let why = match lock.why {
             Refusal::LockedShortened => "and gets shorter",
-            Refusal::LockRemoved => "and the new policy does not lock it",
+            Refusal::LockRemoved => "and the new policy unlocks or removes it",
         };
-        let rule = format!("{} ({})", old.origin.name(), old.origin);
+        let rule = format!("{} ({})", lock.rule.name(), lock.rule);
         lines.push(format!("WILL BE REFUSED: {rule} is locked {why}. No run accepts this policy."));
     }
     match diff.verdict {

@@ -11,7 +11,9 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 use crate::names::TableName;
-use crate::policy::{Change, History, Inventory, InventoryTable, Pattern, PolicySet, Rule, Span, Term, change, day_of};
+use crate::policy::{
+    Change, History, Inventory, InventoryTable, Origin, Pattern, PolicySet, Rule, Span, Term, change, day_of,
+};
 
 use super::effect::{Effect, EffectKind, effects};
 use super::keys::{KeyChange, Refusal, keys, refusal};
@@ -27,8 +29,8 @@ pub struct Diff {
     pub as_of: Timestamp,
     /// Shorter wins.
     pub verdict: Change,
-    /// A run refuses the new policy.
-    pub refused: bool,
+    /// Locks that the new policy breaks; if there are any, a run refuses it.
+    pub broken_locks: Vec<BrokenLock>,
     /// What goes earlier than before, and what later.
     pub shorter: Totals,
     pub longer: Totals,
@@ -42,6 +44,13 @@ pub struct Diff {
     pub old_policy: String,
     pub old_is_in_force: bool,
     pub new_policy: String,
+}
+
+/// A locked rule of the old policy that the new one takes something away from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BrokenLock {
+    pub rule: Origin,
+    pub why: Refusal,
 }
 
 /// Sums over all tables.
@@ -111,7 +120,7 @@ pub fn compare(old: &PolicySet, new: &PolicySet, inventory: &Inventory, now: Tim
         version: DIFF_VERSION,
         as_of: now,
         verdict: changes.iter().map(|one| one.change).min_by_key(|change| volume(*change)).unwrap_or(Change::Same),
-        refused: changes.iter().any(|one| one.refused.is_some()),
+        broken_locks: broken_locks(old, new, &changes),
         shorter: totals(&changes, EffectKind::is_shorter),
         longer: totals(&changes, EffectKind::is_longer),
         first_destruction: destroyed.filter_map(|(_, effect)| effect.destroyed.first).min(),
@@ -127,7 +136,7 @@ impl Diff {
     /// The exit code of `policy diff`: 0 nothing, 10 only longer, 11 something shorter.
     pub fn exit_code(&self) -> u8 {
         match self.verdict {
-            _ if self.refused => 11,
+            _ if !self.broken_locks.is_empty() => 11,
             Change::Same => 0,
             Change::Longer => 10,
             Change::Shorter => 11,
@@ -183,6 +192,27 @@ impl Group<'_> {
             new,
         }
     }
+}
+
+/// Each locked rule that is broken, by what becomes of its tables or of itself: it must stay, whatever takes its tables.
+fn broken_locks(old: &PolicySet, new: &PolicySet, changes: &[RuleChange]) -> Vec<BrokenLock> {
+    let of_tables = changes.iter().filter_map(|one| Some((one.old.as_ref()?, one.refused?)));
+    let itself = |pattern: &Pattern, old: &Rule| {
+        let kept = new.rules().find(|(other, _)| other.means_the_same(pattern)).map(|(_, rule)| rule);
+        refusal(change(Some(old), kept), Some(old), kept)
+    };
+    let of_rules = old.rules().filter_map(|(pattern, rule)| Some((rule, itself(pattern, rule)?)));
+    let defaults = old.defaults().and_then(|rule| {
+        let kept = new.defaults();
+        Some((rule, refusal(change(Some(rule), kept), Some(rule), kept)?))
+    });
+    let mut broken: Vec<BrokenLock> = Vec::new();
+    for (rule, why) in of_tables.chain(of_rules).chain(defaults) {
+        if !broken.iter().any(|one| one.rule == rule.origin) {
+            broken.push(BrokenLock { rule: rule.origin.clone(), why });
+        }
+    }
+    broken
 }
 
 fn grace(term: &Term, old: Option<&Rule>) -> Option<Grace> {
