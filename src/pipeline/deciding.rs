@@ -66,7 +66,8 @@ pub fn consents(chain: &Chain, needed: u8, now: Timestamp) -> Result<Consents> {
             }
             Err(error) => return Err(error),
         };
-        given.push(Consent { at: approval.at, by, items: approval.items.iter().cloned().collect() });
+        let items = approval.items.iter().cloned().collect();
+        given.push(Consent { seq: approval.seq, at: approval.at, by, items });
     }
     Ok(Consents { given, needed })
 }

@@ -21,9 +21,11 @@ use holdfast::names::TableName;
 use holdfast::pipeline::{self, Context, Request, RunReport, Source, Unwatched};
 use holdfast::policy::{PolicyFile, PolicySet};
 use holdfast::restore::{Manifest, RecordSink, RestoreRequest, restore};
+use holdfast::settings::Window;
 use holdfast::source::Layout;
 use holdfast::storage::{Missing, Store, open};
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
@@ -67,8 +69,16 @@ pub struct Site {
     folder: TempDir,
     ids: Arc<AtomicU64>,
     sources: Vec<SourceOf>,
-    policies: String,
+    /// The one policy file, `policy.toml`: a story may write another between two runs.
+    pub policies: String,
     pub armed: Armed,
+    /// `[delete] window`, in UTC.
+    pub window: Option<Window>,
+    pub approvers: u8,
+    /// The store's clock less the host's.
+    pub apart: Option<SignedDuration>,
+    /// False: `--as-of` may not lie beyond the host's clock.
+    pub simulation: bool,
     /// Bytes.
     pub memory: u64,
     pub threads: usize,
@@ -89,6 +99,10 @@ impl Site {
             sources: Vec::new(),
             policies: POLICY.to_owned(),
             armed: Armed::default(),
+            window: None,
+            approvers: 1,
+            apart: None,
+            simulation: true,
             memory: 256 << 20,
             threads: 2,
         };
@@ -284,7 +298,7 @@ impl Site {
     /// The components of a run, opened.
     pub fn context(&self) -> Context {
         let ledger = self.folder.path().join("archive/ledger");
-        let ids = Arc::clone(&self.ids);
+        let (ids, apart) = (Arc::clone(&self.ids), self.apart);
         let sources = self.sources.iter().map(|source| Source {
             name: source.name.clone(),
             workspace: source.workspace.clone(),
@@ -301,10 +315,15 @@ impl Site {
             sources: sources.collect(),
             policies: Ok(policies),
             armed: self.armed,
-            window: None,
-            approvers: 1,
-            store_clock: Box::new(|| Ok(None)),
-            simulation: true,
+            window: self.window.map(|window| -> Box<pipeline::Window> {
+                let opens = move |now| {
+                    (!window.contains(now, &TimeZone::UTC)).then(|| window.next_opening(now, &TimeZone::UTC))
+                };
+                Box::new(opens)
+            }),
+            approvers: self.approvers,
+            store_clock: Box::new(move || Ok(apart)),
+            simulation: self.simulation,
             memory: self.memory,
             threads: self.threads,
             take_lease: Box::new(move || Ok(Box::new(LocalLease::take(&ledger, "a story")?))),
