@@ -51,18 +51,16 @@ impl Expired {
                 if expires.is_none_or(|expires| expires > day_of(now)) {
                     return Err(Blocked::because(format!("its rule keeps it until {}", shown(expires))));
                 }
-                let consented = match &retired.why {
-                    Why::Expired(ground) if ground.approved => Some(term.rule.purge_delay.end(day_of(retired.at))),
-                    Why::Expired(_) | Why::Foreign => None,
+                let named = match &retired.why {
+                    Why::Expired(ground) => Some(ground.destroy_at),
+                    Why::Foreign => None,
                     Why::Superseded { .. } | Why::Erased { .. } => {
                         return Err(Blocked::because("it did not leave its table because it expired"));
                     }
                 };
                 let date = term.destroy_at(retired.segment.day);
-                match consented {
-                    Some(after) => date.zip(after).map(|(date, after)| date.max(after)),
-                    None => date,
-                }
+                // The date that was named when it was retired stands, unless the rule has become longer.
+                date.map(|date| named.map_or(date, |named| date.max(named)))
             }
             Subject::Quarantine { path, .. } => {
                 let one = state.quarantine.iter().find(|one| one.file.data == *path || one.file.index == *path);

@@ -429,10 +429,11 @@ impl State {
                 self.checkpoints
                     .retain(|one| one.table != *table || one.version != version || !path.contains(".checkpoint."));
                 if let Some(known) = self.tables.get_mut(&table.key()) {
-                    known.untrimmed &= !whole;
                     if path.ends_with(".json") {
                         known.trimmed(version);
                     }
+                    // A long log goes in several steps: only the last of them leaves nothing to trim.
+                    known.untrimmed &= !whole || known.first_commit < known.version;
                 }
             }
             Subject::Partial { .. } => {}

@@ -230,12 +230,10 @@ fn retired(table: &KnownTable, term: Option<&Term>, inputs: &Inputs<'_>) -> Vec<
     let today = inputs.today();
     let mut groups: BTreeMap<(bool, Option<Date>), Vec<&Retired>> = BTreeMap::new();
     for retired in table.retired.values() {
-        // Consent buys the whole purge_delay, from the retirement on: until then it can be taken back.
+        // The date that was named when it was retired stands, unless the rule has become longer.
         let after = match &retired.why {
-            Why::Expired(ground) if ground.approved => {
-                term.and_then(|term| term.rule.purge_delay.end(day_of(retired.at)))
-            }
-            Why::Expired(_) | Why::Foreign => None,
+            Why::Expired(ground) => Some(ground.destroy_at),
+            Why::Foreign => None,
             Why::Superseded { .. } | Why::Erased { .. } => continue,
         };
         groups.entry((matches!(retired.why, Why::Foreign), after)).or_default().push(retired);

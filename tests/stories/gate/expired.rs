@@ -207,7 +207,7 @@ fn ground(of: &Segment, approved: bool) -> Ground {
         rule_digest: String::new(),
         policy: String::new(),
         expires: day("2024-03-12"),
-        destroy_at: day("2024-03-15"),
+        destroy_at: day(if approved { "2024-03-23" } else { "2024-03-15" }),
         approved,
     }
 }
@@ -223,7 +223,7 @@ fn a_retired_segment_goes_on_its_date_and_not_a_day_before() {
     assert_eq!(story.old_stays(&forever, "2124-03-15").unwrap(), "its rule keeps it until never");
 }
 
-/// Whoever consents has the whole purge delay to think again.
+/// The date that was named at the retirement stands: whoever consented has the whole purge delay to think again.
 #[test]
 fn what_was_approved_waits_from_its_retirement_on() {
     let story = Story::retired("2024-03-20", true);
