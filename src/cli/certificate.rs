@@ -123,7 +123,7 @@ impl Page {
     }
 
     fn detail(&mut self, label: &str, text: impl AsRef<str>) {
-        self.lines.push(format!("      {label:<11}{}", text.as_ref()));
+        self.lines.push(format!("      {label:<12}{}", text.as_ref()));
     }
 }
 
@@ -177,23 +177,22 @@ fn outcome(file: &DestroyedFile) -> String {
     format!("{what}{why}; destruction {}", file.step)
 }
 
-/// The grounds, each once.
-fn grounds(certificate: &Certificate) -> Vec<(&'static str, &Ground)> {
-    let mut found: Vec<(&'static str, &Ground)> = Vec::new();
-    let same = |one: &Ground, other: &Ground| {
-        (&one.file, one.line, &one.rule_digest, &one.policy)
-            == (&other.file, other.line, &other.rule_digest, &other.policy)
-            && (one.expires, one.destroy_at) == (other.expires, other.destroy_at)
-    };
+/// What a rule gave: which act, when it expires, when it is destroyed.
+type Dates = (&'static str, Date, Date);
+
+/// The grounds by rule and policy, with their dates.
+fn grounds(certificate: &Certificate) -> Vec<(&Ground, Vec<Dates>)> {
+    let mut found: Vec<(&Ground, Vec<Dates>)> = Vec::new();
+    let key = |one: &Ground| (one.file.clone(), one.line, one.rule_digest.clone(), one.policy.clone());
     for file in &certificate.files {
         let retired = file.retired.as_ref().and_then(|retired| retired.ground.as_ref());
-        for (act, ground) in retired
-            .map(|ground| ("retired", ground))
-            .into_iter()
-            .chain(file.ground.as_ref().map(|ground| ("destroyed", ground)))
-        {
-            if !found.iter().any(|(known, other)| *known == act && same(other, ground)) {
-                found.push((act, ground));
+        for (act, ground) in [("retired", retired), ("destroyed", file.ground.as_ref())] {
+            let Some(ground) = ground else { continue };
+            let dates = (act, ground.expires, ground.destroy_at);
+            match found.iter_mut().find(|(known, _)| key(known) == key(ground)) {
+                Some((_, known)) if known.contains(&dates) => {}
+                Some((_, known)) => known.push(dates),
+                None => found.push((ground, vec![dates])),
             }
         }
     }
@@ -206,9 +205,12 @@ fn rules(certificate: &Certificate, page: &mut Page) {
     if grounds.is_empty() {
         page.text("      none: nothing was destroyed because it had expired");
     }
-    for (act, ground) in grounds {
-        page.fact(format!("{act} by the rule `{}` in {}, line {}", ground.rule, ground.file, ground.line));
-        page.detail("dates", format!("expires {}, to be destroyed from {} on", ground.expires, ground.destroy_at));
+    for (ground, dates) in grounds {
+        let name = ground.rule.strip_prefix(&format!("{}:", ground.file)).unwrap_or(&ground.rule);
+        page.fact(format!("rule `{name}` in {}, line {}", ground.file, ground.line));
+        for (act, expires, destroy_at) in dates {
+            page.detail(act, format!("as expired on {expires}, to be destroyed from {destroy_at} on"));
+        }
         page.detail("rule", format!("digest {}", ground.rule_digest));
         page.detail("policy", format!("digest {}", ground.policy));
         let evidence = certificate.policies.iter().find(|one| one.digest == ground.policy && one.file == ground.file);
@@ -240,7 +242,7 @@ fn consents(certificate: &Certificate, page: &mut Page) {
         page.detail("plan", format!("SHA-256 {}", approval.plan));
         page.detail("by", approval.by.as_deref().unwrap_or("(the sealed name was destroyed)"));
         page.detail("reason", approval.reason.as_deref().unwrap_or("(the sealed reason was destroyed)"));
-        page.detail("valid until", format!(" {}", approval.until));
+        page.detail("valid until", approval.until.to_string());
     }
 }
 

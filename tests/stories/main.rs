@@ -22,6 +22,7 @@ mod world;
 mod bounded;
 mod crash;
 mod damage;
+mod dates;
 mod docs;
 mod explain;
 mod format;

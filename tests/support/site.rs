@@ -68,6 +68,8 @@ pub struct Site {
     ids: Arc<AtomicU64>,
     sources: Vec<SourceOf>,
     policies: String,
+    /// `[schedule] cron` of the settings that commands read.
+    pub schedule: Option<String>,
     pub armed: Armed,
     /// Bytes.
     pub memory: u64,
@@ -88,6 +90,7 @@ impl Site {
             ids: Arc::new(AtomicU64::new(0)),
             sources: Vec::new(),
             policies: POLICY.to_owned(),
+            schedule: None,
             armed: Armed::default(),
             memory: 256 << 20,
             threads: 2,
@@ -264,6 +267,9 @@ impl Site {
         fs::write(folder.join("policies/policy.toml"), &self.policies).unwrap();
         let armed = format!("[delete]\nraw = {}\nexpired = {}\n", self.armed.raw, self.armed.expired);
         let mut settings = format!("archive = \"archive\"\npolicies = \"policies\"\nsimulation = true\n{armed}");
+        if let Some(line) = &self.schedule {
+            settings += &format!("[schedule]\ncron = \"{line}\"\n");
+        }
         for source in &self.sources {
             let SourceOf { name, workspace, layout, settle } = source;
             settings += &format!("[[source]]\nname = \"{name}\"\nurl = \"{name}\"\nworkspace = \"{workspace}\"\n");
