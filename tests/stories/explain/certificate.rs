@@ -78,6 +78,31 @@ fn what_was_not_destroyed_is_no_part_of_it() {
     assert_eq!(json(&site, "2024-03-01").1["complete"], false);
 }
 
+/// What came after its day was gone was never archived: it is counted, from which raw object.
+#[test]
+fn records_that_expired_on_arrival_are_on_it() {
+    let mut site = destroyed();
+    let late = |hour: u8, rows: usize| {
+        let records: Vec<String> = (0..rows).map(|number| record("2024-03-01T12:00:00Z", number)).collect();
+        (format!("Audit/2024/03/01/{hour}/late.json"), lines(&records))
+    };
+    let (path, bytes) = late(12, 5);
+    site.write(&path, bytes);
+    site.run_well("2024-04-12T02:00:00Z");
+    let certificate = json(&site, "2024-03-01").1;
+    let arrived = &certificate["expired_on_arrival"][0];
+    assert_eq!((arrived["path"].as_str(), arrived["rows"].as_u64()), (Some(path.as_str()), Some(5)));
+    assert_eq!((certificate["complete"].as_bool(), certificate["files"].as_array().unwrap().len()), (Some(true), 1));
+    assert!(json(&site, "2024-03-02").1["expired_on_arrival"].as_array().unwrap().is_empty(), "its path says the 1st");
+
+    let (path, bytes) = late(13, 2);
+    site.write(&path, bytes);
+    site.armed.raw = false;
+    site.run_well("2024-04-13T02:00:00Z");
+    let (code, text, _) = site.holdfast(&CERTIFICATE);
+    assert!(code == 0 && text.contains("expired on arrival, not cleared") && text.contains("2 records in"), "{text}");
+}
+
 /// Deterministic, whoever asks and however often.
 #[test]
 fn the_same_ledger_gives_the_same_certificate() {

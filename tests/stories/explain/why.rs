@@ -12,8 +12,9 @@ const DAY: [&str; 3] = ["why", "Audit", "2024-03-01"];
 
 #[test]
 fn a_day_from_its_raw_objects_to_its_end() {
-    let site = site_under(POLICY);
-    let mut story = vec![told(&site, &["why", "Audit", "2024-03-01", "--as-of", "2024-03-01"])];
+    let site = site_under(&POLICY.replace("archive_after = \"0d\"", "archive_after = \"1d\""));
+    site.run_well("2024-03-01T08:00:00Z");
+    let mut story = vec![told(&site, &DAY)];
     site.run_well("2024-03-10T02:00:00Z");
     story.push(told(&site, &DAY));
     story.push(told(&site, &["why", "Audit", "2024-03-01", "--as-of", "2024-04-02"]));
@@ -94,6 +95,7 @@ fn a_raw_object_from_young_to_cleared() {
     let mut site = site_under(&policy);
     site.armed.raw = false;
     let object = "Audit/2024/03/01/10/a.json";
+    site.run_well("2024-03-01T12:00:00Z");
     let mut story = Vec::new();
     story.push(told(&site, &["why", object, "--as-of", "2024-03-02"]));
     story.push(told(&site, &["why", object, "--as-of", "2024-03-04"]));
