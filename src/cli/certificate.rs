@@ -123,7 +123,7 @@ impl Page {
     }
 
     fn detail(&mut self, label: &str, text: impl AsRef<str>) {
-        self.lines.push(format!("      {label:<11}{}", text.as_ref()));
+        self.lines.push(format!("      {label:<12}{}", text.as_ref()));
     }
 }
 
@@ -155,10 +155,17 @@ fn what(certificate: &Certificate, page: &mut Page) {
         );
         page.detail("SHA-256", &file.sha256);
         if let Some(sum) = &file.record_set {
-            page.detail("record set", format!("{} records, digest {sum}", number(file.rows)));
+            page.detail("record set", format!("{}, digest {sum}", count(file.rows, "record", "records")));
         }
         if let Some(written) = &file.written {
             page.detail("written by", format!("batch {}, {}", file.batch, entry(written)));
+        }
+        if let Some(ground) = &file.ground {
+            let dates = format!("expired on {}, to be destroyed from {} on", ground.expires, ground.destroy_at);
+            page.detail("dates", dates);
+        }
+        if file.consented {
+            page.detail("consent", "was needed, and given");
         }
         page.detail("outcome", outcome(file));
     }
@@ -177,23 +184,18 @@ fn outcome(file: &DestroyedFile) -> String {
     format!("{what}{why}; destruction {}", file.step)
 }
 
-/// The grounds, each once.
-fn grounds(certificate: &Certificate) -> Vec<(&'static str, &Ground)> {
-    let mut found: Vec<(&'static str, &Ground)> = Vec::new();
-    let same = |one: &Ground, other: &Ground| {
-        (&one.file, one.line, &one.rule_digest, &one.policy)
-            == (&other.file, other.line, &other.rule_digest, &other.policy)
-            && (one.expires, one.destroy_at) == (other.expires, other.destroy_at)
-    };
+/// The grounds by rule and policy, with the acts that went by them.
+fn grounds(certificate: &Certificate) -> Vec<(&Ground, Vec<&'static str>)> {
+    let mut found: Vec<(&Ground, Vec<&'static str>)> = Vec::new();
+    let key = |one: &Ground| (one.file.clone(), one.line, one.rule_digest.clone(), one.policy.clone());
     for file in &certificate.files {
         let retired = file.retired.as_ref().and_then(|retired| retired.ground.as_ref());
-        for (act, ground) in retired
-            .map(|ground| ("retired", ground))
-            .into_iter()
-            .chain(file.ground.as_ref().map(|ground| ("destroyed", ground)))
-        {
-            if !found.iter().any(|(known, other)| *known == act && same(other, ground)) {
-                found.push((act, ground));
+        for (act, ground) in [("retired", retired), ("destroyed", file.ground.as_ref())] {
+            let Some(ground) = ground else { continue };
+            match found.iter_mut().find(|(known, _)| key(known) == key(ground)) {
+                Some((_, known)) if known.contains(&act) => {}
+                Some((_, known)) => known.push(act),
+                None => found.push((ground, vec![act])),
             }
         }
     }
@@ -206,9 +208,9 @@ fn rules(certificate: &Certificate, page: &mut Page) {
     if grounds.is_empty() {
         page.text("      none: nothing was destroyed because it had expired");
     }
-    for (act, ground) in grounds {
-        page.fact(format!("{act} by the rule `{}` in {}, line {}", ground.rule, ground.file, ground.line));
-        page.detail("dates", format!("expires {}, to be destroyed from {} on", ground.expires, ground.destroy_at));
+    for (ground, acts) in grounds {
+        let name = ground.rule.strip_prefix(&format!("{}:", ground.file)).unwrap_or(&ground.rule);
+        page.fact(format!("{} by rule `{name}` in {}, line {}", acts.join(" and "), ground.file, ground.line));
         page.detail("rule", format!("digest {}", ground.rule_digest));
         page.detail("policy", format!("digest {}", ground.policy));
         let evidence = certificate.policies.iter().find(|one| one.digest == ground.policy && one.file == ground.file);
@@ -240,7 +242,7 @@ fn consents(certificate: &Certificate, page: &mut Page) {
         page.detail("plan", format!("SHA-256 {}", approval.plan));
         page.detail("by", approval.by.as_deref().unwrap_or("(the sealed name was destroyed)"));
         page.detail("reason", approval.reason.as_deref().unwrap_or("(the sealed reason was destroyed)"));
-        page.detail("valid until", format!(" {}", approval.until));
+        page.detail("valid until", approval.until.to_string());
     }
 }
 
@@ -288,7 +290,8 @@ fn steps(certificate: &Certificate, page: &mut Page) {
 }
 
 fn step_details(step: &Step, page: &mut Page) {
-    page.detail("gate", format!("asked on the state up to entry {}, SHA-256 {}", step.gate.seq, step.gate.sha256));
+    page.detail("gate", format!("asked on the state up to entry {}", step.gate.seq));
+    page.detail("SHA-256", &step.gate.sha256);
     page.detail("intent", entry(&step.intent));
     page.detail("SHA-256", &step.intent.sha256);
     let Some(outcome) = &step.outcome else {
@@ -315,7 +318,7 @@ fn raw_objects(certificate: &Certificate, page: &mut Page) {
         }
         match &raw.cleared {
             Some(cleared) => page.detail("cleared", entry(cleared)),
-            None => page.detail("NOT CLEARED", ""),
+            None => page.detail("cleared", "NO: as far as the ledger knows it is still there"),
         }
     }
 }
@@ -365,9 +368,7 @@ fn ledger(certificate: &Certificate, page: &mut Page) -> Result<()> {
     }
     page.section("This certificate as JSON");
     page.text(format!("      SHA-256 {}", sha256_hex(&json_bytes(certificate)?)));
-    page.text(format!(
-        "      of what `holdfast why {} {} --certificate --format json` prints, while the newest entry is the same",
-        certificate.table, certificate.day
-    ));
+    page.text("      of what this prints, as long as the newest entry is the same:");
+    page.text(format!("      holdfast why {} {} --certificate --format json", certificate.table, certificate.day));
     Ok(())
 }

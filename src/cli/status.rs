@@ -50,8 +50,8 @@ pub fn lines(status: &Status) -> Vec<String> {
             }
         },
     ));
-    lines.extend(amount("retired", &status.retired, "out of their tables", "destroyed"));
-    lines.extend(amount("quarantine", &status.quarantine, "cannot be judged", "destroyed"));
+    lines.extend(amount("retired", &status.retired, "that can be put back"));
+    lines.extend(amount("quarantine", &status.quarantine, "that cannot be judged"));
     if let Some(Shut::Window { opens }) = &status.shut {
         let opens = opens.map_or_else(String::new, |opens| format!(", it opens {opens}"));
         lines.push(labelled("window", format!("[delete] window is shut{opens}")));
@@ -87,7 +87,9 @@ fn verdict(status: &Status) -> Vec<String> {
     let [first, others @ ..] = status.findings.as_slice() else {
         return vec![match (&status.runs.lease, &status.runs.last) {
             (Some(_), _) => "OK: a run is under way".into(),
-            (None, Some(last)) => format!("OK: the last run, {}, left nothing to do", ago(status.now, last.entry.at)),
+            (None, Some(last)) => {
+                format!("OK: nothing needs doing; the last run was {}", ago(status.now, last.entry.at))
+            }
             (None, None) => "OK".into(),
         }];
     };
@@ -139,18 +141,14 @@ fn held_by(holder: &str) -> String {
     }
 }
 
-fn amount(label: &str, amount: &Amount, what: &str, then: &str) -> Option<String> {
+fn amount(label: &str, amount: &Amount, what: &str) -> Option<String> {
     if amount.files == 0 {
         return None;
     }
     let oldest = amount.oldest.map_or_else(String::new, |oldest| format!(", the oldest of {oldest}"));
-    let next =
-        amount.next.map_or_else(|| ", kept for ever".to_owned(), |next| format!("; the next {then} from {next} on"));
-    let rows = count(amount.rows, "record", "records");
-    Some(labelled(
-        label,
-        format!(" {rows} in {} {what}{oldest}{next}", count(amount.files, "file", "files")).trim_start(),
-    ))
+    let next = amount.next.map_or_else(|| "kept for ever".to_owned(), |next| format!("next goes {next}"));
+    let (rows, files) = (count(amount.rows, "record", "records"), count(amount.files, "file", "files"));
+    Some(labelled(label, format!("{rows} {what}, {files}{oldest}; {next}")))
 }
 
 fn unfinished(status: &Status) -> Option<String> {
@@ -237,7 +235,12 @@ fn overdue(overdue: &[Overdue]) -> Vec<String> {
             ]
         })
         .collect();
-    section("due, but in the way is", &["table", "to", "days", "", "size", "what is in the way"], &rows, &[2, 4])
+    section(
+        "due, but something is in the way",
+        &["table", "to", "days", "", "size", "what is in the way"],
+        &rows,
+        &[2, 4],
+    )
 }
 
 fn days(from: Date, to: Date) -> String {

@@ -96,7 +96,7 @@ pub fn wrapped(label: &str, text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut line = String::new();
     for word in text.split(' ') {
-        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH - 10 {
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH - 11 {
             lines.push(std::mem::take(&mut line));
         }
         line = if line.is_empty() { word.to_owned() } else { format!("{line} {word}") };
@@ -107,7 +107,7 @@ pub fn wrapped(label: &str, text: &str) -> Vec<String> {
 
 /// A label and what belongs to it.
 pub fn labelled(label: &str, text: impl AsRef<str>) -> String {
-    format!("{label:<10}{}", text.as_ref()).trim_end().to_owned()
+    format!("{label:<11}{}", text.as_ref()).trim_end().to_owned()
 }
 
 /// A day in words.
@@ -139,7 +139,12 @@ pub fn day_lines(explained: &DayExplained) -> Vec<String> {
         lines.push(labelled("raw", text + &last));
     }
     for gone in &explained.gone {
-        let what = if gone.superseded { "merged old files" } else { keeping(gone.keeping) };
+        let what = match gone.keeping {
+            Keeping::Archive if gone.superseded => "old files of merges",
+            Keeping::Archive => "segments",
+            Keeping::Raw => "raw objects",
+            Keeping::Quarantine => "quarantine",
+        };
         lines.push(labelled(
             "gone",
             format!(
@@ -180,7 +185,7 @@ fn headline(explained: &DayExplained) -> String {
 
 fn label(kept: &DayFile) -> String {
     let what = match (kept.superseded, kept.retired) {
-        (true, _) => "merged old files",
+        (true, _) => "old, merged",
         (false, true) => "retired",
         (false, false) => keeping(kept.keeping),
     };
@@ -337,7 +342,7 @@ fn read_lines(read: &Read) -> Vec<String> {
         lines.push(labelled("copy of", original.to_string()));
     }
     if let Some(reason) = &read.unreadable {
-        lines.push(labelled("unreadable", format!(" {reason}")));
+        lines.push(labelled("unreadable", reason));
     }
     lines.push(labelled("SHA-256", &read.sha256));
     lines
@@ -355,5 +360,34 @@ pub fn ago(now: Timestamp, at: Timestamp) -> String {
         (0, 0, minutes) => format!("{minutes} min ago"),
         (0, hours, minutes) => format!("{hours} h {minutes} min ago"),
         (days, hours, _) => format!("{days} d {hours} h ago"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_break_at_a_space_and_stay_in_their_column() {
+        let lines = wrapped("blocked", &"word ".repeat(30));
+        assert!(lines.len() == 2 && lines.iter().all(|line| line.chars().count() <= WIDTH), "{lines:?}");
+        assert!(lines[0].starts_with("blocked    word") && lines[1].starts_with("           word"));
+        let long = "x".repeat(200);
+        assert_eq!(wrapped("", &long), [format!("           {long}")], "what has no space is not broken");
+    }
+
+    #[test]
+    fn ages_have_two_units() {
+        let now: Timestamp = "2024-03-10T12:00:00Z".parse().unwrap();
+        let cases = [
+            ("2024-03-10T12:00:00Z", "just now"),
+            ("2024-03-10T11:01:00Z", "59 min ago"),
+            ("2024-03-10T11:00:00Z", "1 h 0 min ago"),
+            ("2024-03-08T11:00:00Z", "2 d 1 h ago"),
+            ("2024-03-10T12:00:01Z", "in the future"),
+        ];
+        for (at, text) in cases {
+            assert_eq!(ago(now, at.parse().unwrap()), text);
+        }
     }
 }

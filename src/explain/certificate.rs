@@ -118,11 +118,14 @@ pub struct OnArrival {
     pub path: String,
     pub sha256: String,
     pub rows: u64,
+    pub bytes: u64,
     pub batch: String,
     pub committed: EntryRef,
     /// First and last day of the object's period, where its layout tells one; the rows are of it or, late, of a day
     /// before.
     pub period: Option<(Date, Date)>,
+    /// The outcome of the destruction in which the object went.
+    pub cleared: Option<EntryRef>,
 }
 
 /// The file that held the rule, as the ledger accepted it.
@@ -195,6 +198,17 @@ pub fn certificate(
         }
     }
     let raw_objects = origins(trail, &of_day);
+    let expired_on_arrival = on_arrival(trail, &of_day, day, period);
+    for one in expired_on_arrival.iter().filter(|one| one.cleared.is_none()) {
+        if !raw_objects.iter().any(|raw| raw.source == one.source && raw.path == one.path) {
+            left.push(LeftOver {
+                what: format!("raw object {}:{}", one.source, one.path),
+                rows: one.rows,
+                bytes: one.bytes,
+                why: "records that expired on arrival, not cleared".into(),
+            });
+        }
+    }
     left.extend(elsewhere(state, table, trail, &of_day, &raw_objects));
     let steps: Vec<Step> = steps.into_values().collect();
     let segments = |step: &&Step| {
@@ -222,7 +236,7 @@ pub fn certificate(
         complete: left.is_empty(),
         policies: policies(chain, entries, &files)?,
         approvals: approvals(chain, entries, &files, &steps)?,
-        expired_on_arrival: on_arrival(trail, &of_day, day, period),
+        expired_on_arrival,
         files,
         left,
         raw_objects,
@@ -369,9 +383,14 @@ fn on_arrival(
                     path: outcome.path.clone(),
                     sha256: outcome.sha256.clone(),
                     rows: outcome.counts.expired,
+                    bytes: outcome.size,
                     batch: batch.clone(),
                     committed: known.committed.clone(),
                     period: of,
+                    cleared: trail
+                        .cleared(&outcome.id(), known.committed.entry)
+                        .and_then(|step| step.outcome.as_ref())
+                        .map(|outcome| outcome.entry.clone()),
                 });
             }
         }

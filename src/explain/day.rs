@@ -147,8 +147,18 @@ fn standing(
         Held::back(term, looked.document.now, verdict.expires, |rule| ends(item.keeping, rule, item.day))
     });
     let name = item.table.to_string();
-    let obstacles: Vec<Obstacle> =
+    let mut obstacles: Vec<Obstacle> =
         verdict.blockers.iter().map(|blocker| Obstacle::of(blocker, &name, held.as_ref())).collect();
+    if term.is_none() {
+        obstacles.push(Obstacle::no_rule());
+    }
+    let holds = looked.chain.state().holds.iter();
+    let day = (item.keeping == Keeping::Archive).then_some(item.day);
+    let over: Vec<&String> = holds.filter(|(_, hold)| hold.covers(&item.table, day)).map(|(name, _)| name).collect();
+    if !verdict.blockers.iter().any(|blocker| matches!(blocker, Blocker::Hold { .. })) {
+        obstacles.extend(over.iter().map(|hold| Obstacle::of(&Blocker::Hold { hold: (*hold).clone() }, &name, None)));
+    }
+    let free = over.is_empty() && (verdict.goes() || verdict.fate == Fate::Keep);
     DayFile {
         keeping: item.keeping,
         part: item.part.clone(),
@@ -164,7 +174,7 @@ fn standing(
         retired_at: left.into_iter().max(),
         expires: verdict.expires.filter(|_| item.keeping == Keeping::Archive),
         destroy_at: verdict.destroy_at,
-        latest: latest(verdict.destroy_at.filter(|_| verdict.goes() || verdict.fate == Fate::Keep)),
+        latest: latest(verdict.destroy_at.filter(|_| free)),
         approved: verdict.approved,
         says: says(verdict, term, looked.document.now),
         obstacles,

@@ -68,33 +68,33 @@ pub fn findings(status: &Status, errors: &[Error]) -> Vec<Finding> {
 }
 
 fn of_runs(status: &Status) -> Vec<Finding> {
-    let Runs { last, last_done, begun, lease, answered, missed, .. } = &status.runs;
+    let Runs { last, last_partial, last_done, begun, lease, answered, missed, .. } = &status.runs;
     let mut found = Vec::new();
     if let (Some(begun), None) = (begun, lease) {
         let what = format!("run {} of {} never ended: it was killed, or its machine stopped", begun.run, begun.at);
         found.push(Finding::new(1, what, "`holdfast run` settles what it left"));
     }
-    match last {
-        None if begun.is_none() => found.push(Finding::new(1, "no run has ended yet", "`holdfast run`")),
-        None => {}
-        Some(last) => {
-            let at = last.entry.at;
-            let finding = match last.exit {
-                0 => None,
-                3 => Some((
-                    format!("the run of {at} left objects undone"),
-                    "its report names them; `holdfast quarantine list`",
-                )),
-                4 if *answered => None,
-                4 => Some((
-                    format!("the run of {at} asked for a decision"),
-                    "its report says which; `holdfast run` says it again",
-                )),
-                5 => Some((format!("the run of {at} found damage"), "`holdfast verify`, today")),
-                _ => Some((format!("the run of {at} failed"), "its report says why; then `holdfast run`")),
-            };
-            found.extend(finding.map(|(what, next)| Finding::new(last.exit, what, next)));
-        }
+    if last.is_none() && last_partial.is_none() && begun.is_none() {
+        found.push(Finding::new(1, "no run has ended yet", "`holdfast run`"));
+    }
+    for ended in last.iter().chain(last_partial) {
+        let at = ended.entry.at;
+        let finding = match ended.exit {
+            0 => None,
+            3 => Some((
+                format!("the run of {at} left objects undone"),
+                "its report names them; `holdfast quarantine list`",
+            )),
+            // What waits for approval is told by itself.
+            4 if *answered || !status.waiting.is_empty() => None,
+            4 => Some((
+                format!("the run of {at} asked for a decision"),
+                "its report says which; `holdfast run` says it again",
+            )),
+            5 => Some((format!("the run of {at} found damage"), "`holdfast verify`, today")),
+            _ => Some((format!("the run of {at} failed"), "its report says why; then `holdfast run`")),
+        };
+        found.extend(finding.map(|(what, next)| Finding::new(ended.exit, what, next)));
     }
     let Some(done) = last_done.as_ref().filter(|_| lease.is_none()) else { return found };
     let next = "see that the schedule runs: `systemctl list-timers`, the cron job, `holdfast schedule`";

@@ -251,10 +251,7 @@ impl ObjectExplained {
             Act::Keep => format!("archived; cleared from {} on", date(self.clear_at)),
         };
         if term.is_none() {
-            self.obstacles.push(Obstacle::new(
-                "no rule names its table, and there are no [defaults]",
-                "write a rule for it, or `retain` in [defaults]; `holdfast check` shows the rule of each table",
-            ));
+            self.obstacles.push(Obstacle::no_rule());
         }
         self.clearing(looked);
         self.expiring(looked, term);

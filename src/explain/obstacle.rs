@@ -83,6 +83,14 @@ impl Obstacle {
         Obstacle { blocker: Some(blocker.clone()), why, next }
     }
 
+    /// Nothing says how long it is kept.
+    pub fn no_rule() -> Self {
+        Obstacle::new(
+            "no rule names its table, and there are no [defaults]",
+            "write a rule for it, or `retain` in [defaults]; `holdfast check` shows the rule of each table",
+        )
+    }
+
     pub fn new(why: impl Into<String>, next: impl Into<String>) -> Self {
         Obstacle { blocker: None, why: why.into(), next: next.into() }
     }
@@ -153,4 +161,52 @@ fn grace(since: Timestamp, until: Option<Date>, held_back: Option<&Held<'_>>) ->
         (None, _) => "; before, no rule or another clock governed".to_owned(),
     });
     format!("shortened on {since}: its grace protects it {until}{}", old.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Because;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn each_blocker_is_told_with_what_to_type() {
+        let opens = Some(at("2024-04-02T22:00:00Z"));
+        let shortened = Because::Shortened { since: at("2024-03-01T02:00:00Z") };
+        let beyond = Because::Beyond { days: 12, bytes: 50, live_bytes: 100 };
+        let approval = |because: &Because| Blocker::Approval { because: because.clone(), given: 1, needed: 2 };
+        let cases = [
+            (Blocker::Unarmed, "not armed", "expired = true"),
+            (Blocker::Shut(Shut::Window { opens }), "until 2024-04-02T22:00:00Z", "nothing"),
+            (Blocker::Shut(Shut::Doubt { reason: "a clock went back".into() }), "a clock went back", "mend"),
+            (Blocker::Hold { hold: "case-12".into() }, "`case-12`", "released"),
+            (approval(&shortened), "shortened on 2024-03-01 (1 of 2 given)", "holdfast approve"),
+            (approval(&beyond), "50 % of the table", "holdfast plan --out"),
+            (approval(&Because::Reinstated), "put it back", "holdfast approve"),
+            (Blocker::Stopped { reason: "somebody else".into() }, "somebody else", "holdfast adopt main/A --reason"),
+            (Blocker::Grace { since: at("2024-03-01T02:00:00Z"), until: None }, "for ever", "longer rule"),
+        ];
+        for (blocker, why, next) in cases {
+            let told = Obstacle::of(&blocker, "main/A", None);
+            assert!(told.why.contains(why) && told.next.contains(next), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn the_latest_date_is_the_first_firing_from_the_destroy_date_on() {
+        let (day, before, after) =
+            (jiff::civil::date(2024, 4, 8), at("2024-04-01T00:00:00Z"), at("2024-04-20T05:00:00Z"));
+        let fires = |rule: Option<&str>, from: Timestamp| match rule {
+            Some(_) => Some(from + jiff::SignedDuration::from_hours(24)),
+            None => Some(from),
+        };
+        let run = |schedule, now| Latest::new(day, now, schedule, &fires).run.map(|run| run.to_string());
+        assert_eq!(run(None, before).as_deref(), Some("2024-04-08T00:00:00Z"));
+        assert_eq!(run(Some("…"), before).as_deref(), Some("2024-04-09T00:00:00Z"));
+        assert_eq!(run(None, after).as_deref(), Some("2024-04-20T05:00:00Z"), "what is overdue goes with the next run");
+        assert_eq!(Latest::new(day, before, None, &|_, _| None).run, None);
+    }
 }

@@ -46,8 +46,10 @@ pub struct Status {
 /// The newest runs, and whether one is under way.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Runs {
-    /// The newest that ended.
+    /// The newest that ended, of everything.
     pub last: Option<Ended>,
+    /// The newest that was stopped early, of certain tables or of the quarantine, if it came after that.
+    pub last_partial: Option<Ended>,
     /// The newest that ended with exit code 0.
     pub last_success: Option<Ended>,
     /// The newest that did not fail: it did all it could.
@@ -218,14 +220,20 @@ fn runs(chain: &Chain, lease: Option<String>, now: Timestamp, fires: &Fires<'_>)
         let bytes = chain.store().get(&entry_path(seq))?.ok_or_else(|| damaged(seq, "it is missing"))?;
         let entry: Entry = serde_json::from_slice(&bytes).map_err(|source| damaged(seq, source.to_string()))?;
         match entry.body {
-            Body::RunEnded { exit, .. } => {
+            Body::RunEnded { exit, partial, .. } => {
                 let reference = EntryRef { entry: seq, sha256: sha256_hex(&bytes), at: entry.at, run: entry.run };
-                let ended = Some(Ended { entry: reference, exit });
+                let ended = Ended { entry: reference, exit };
+                if partial {
+                    // One that was asked for certain tables says nothing about the others.
+                    let newest = runs.last.is_none() && runs.last_partial.is_none();
+                    runs.last_partial = runs.last_partial.or_else(|| newest.then_some(ended));
+                    continue;
+                }
                 for (slot, wanted) in
                     [(&mut runs.last, true), (&mut runs.last_done, exit != 1), (&mut runs.last_success, exit == 0)]
                 {
                     if wanted && slot.is_none() {
-                        slot.clone_from(&ended);
+                        *slot = Some(ended.clone());
                     }
                 }
                 if runs.last_success.is_some() {
@@ -233,7 +241,7 @@ fn runs(chain: &Chain, lease: Option<String>, now: Timestamp, fires: &Fires<'_>)
                 }
             }
             Body::Approved { .. } | Body::Adopted { .. } | Body::HoldReleased { .. } | Body::PolicyAccepted { .. } => {
-                runs.answered |= runs.last.is_none();
+                runs.answered |= runs.last.is_none() && runs.last_partial.is_none();
             }
             _ => {}
         }

@@ -29,6 +29,7 @@ mod clock;
 mod consent;
 mod crash;
 mod damage;
+mod dates;
 mod docs;
 mod drawn;
 mod expiry;

@@ -71,6 +71,8 @@ pub struct Site {
     sources: Vec<SourceOf>,
     /// The one policy file, `policy.toml`: a story may write another between two runs.
     pub policies: String,
+    /// `[schedule] cron` of the settings that commands read.
+    pub schedule: Option<String>,
     pub armed: Armed,
     /// `[delete] window`, in UTC.
     pub window: Option<Window>,
@@ -98,6 +100,7 @@ impl Site {
             ids: Arc::new(AtomicU64::new(0)),
             sources: Vec::new(),
             policies: POLICY.to_owned(),
+            schedule: None,
             armed: Armed::default(),
             window: None,
             approvers: 1,
@@ -278,6 +281,9 @@ impl Site {
         fs::write(folder.join("policies/policy.toml"), &self.policies).unwrap();
         let armed = format!("[delete]\nraw = {}\nexpired = {}\n", self.armed.raw, self.armed.expired);
         let mut settings = format!("archive = \"archive\"\npolicies = \"policies\"\nsimulation = true\n{armed}");
+        if let Some(line) = &self.schedule {
+            settings += &format!("[schedule]\ncron = \"{line}\"\n");
+        }
         for source in &self.sources {
             let SourceOf { name, workspace, layout, settle } = source;
             settings += &format!("[[source]]\nname = \"{name}\"\nurl = \"{name}\"\nworkspace = \"{workspace}\"\n");
