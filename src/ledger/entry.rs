@@ -84,9 +84,9 @@ pub enum Body {
         batch: String,
         reason: String,
     },
-    /// Valid only at exactly the sequence after the state its gate read. `subjects` lists [`Subject`]s.
+    /// Valid only at exactly the sequence after the state its gate read. `subjects` lists [`Subject`](super::Subject)s.
     ///
-    /// `grounds` lists a [`Ground`] for each subject that is destroyed because it expired.
+    /// `grounds` lists a [`Ground`](super::Ground) for each subject that is destroyed because it expired.
     DestroyIntended {
         step: String,
         proof: ProofKind,
@@ -95,7 +95,7 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         grounds: Option<AttachmentRef>,
     },
-    /// `kept` lists the [`Kept`] subjects that the last look or the gate saved.
+    /// `kept` lists the [`Kept`](super::Kept) subjects that the last look or the gate saved.
     DestroyDone {
         step: String,
         destroyed: u64,
@@ -108,11 +108,11 @@ pub enum Body {
         version: u64,
         sha256: String,
     },
-    /// A run looked at everything that expired in these tables and retired all that was due: [`Settled`]s.
+    /// A run looked at everything that expired in these tables and retired all that was due: [`Settled`](super::Settled)s.
     ExpirySettled {
         tables: AttachmentRef,
     },
-    /// A person consents to the retirement of what `items` lists ([`ApprovedItem`]s), until then.
+    /// A person consents to the retirement of what `items` lists ([`ApprovedItem`](super::ApprovedItem)s), until then.
     Approved {
         /// SHA-256 of the plan file, hex.
         plan: String,
@@ -234,7 +234,7 @@ pub enum Purpose {
     Retry { batches: Vec<String> },
     /// Small segments become one (`removes` names them).
     Merge,
-    /// Segments that have expired are taken out of the table; the inputs are [`Ground`]s.
+    /// Segments that have expired are taken out of the table; the inputs are [`Ground`](super::Ground)s.
     Retire,
     /// Retired segments are put back (`adds` names them); the inputs are [`Segment`]s.
     Reinstate {

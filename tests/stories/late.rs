@@ -103,7 +103,8 @@ fn i1_what_expired_on_arrival_is_counted_and_not_written() {
 /// I7: unarmed, under a hold, in a grace, put back by hand, or before anybody agreed, it is kept.
 #[test]
 fn i7_in_doubt_what_comes_late_is_archived() {
-    let cases: [(&str, fn(&mut Site)); 5] = [
+    type Doubt = (&'static str, fn(&mut Site));
+    let cases: [Doubt; 5] = [
         ("before the first approval", |site| *site = expired_site(false)),
         ("unarmed", |site| site.armed.expired = false),
         ("held", |site| site.hold("2024-03-05T12:00:00Z")),
