@@ -2,9 +2,10 @@
 //!
 //! ```text
 //! policies ─┐
-//! sources ──┼─> inventory ─> plan ─> pipeline ─> ledger ─> restore · verify · quarantine
+//! sources ──┼─> inventory ─> plan ─> pipeline ─> ledger ─> restore · verify · why · status
 //! ledger ───┘                pure
 //!                                    archive: decode → judge → sort → encode → upload → read back → prepare → commit → clear
+//!                                    expire:  retire → (delay) → destroy → trim
 //! ```
 //!
 //! The modules below stand in dependency order: each uses only those above it (`tests/stories/house.rs`

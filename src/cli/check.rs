@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::Chain;
 use crate::names::TableName;
+use crate::pipeline::refused_by_locks;
 use crate::policy::{PolicySet, describe};
 use crate::schedule::{timed, untimed};
 use crate::settings::Schedule;
@@ -36,6 +37,12 @@ pub fn check(args: &Args, check: &CheckArgs, output: &mut Output) -> Result<u8> 
         Ok(ledger) => Some(Chain::open(ledger, "check", Box::new(String::new))?),
         Err(_) => None,
     };
+    let broken = chain.as_ref().map(|chain| refused_by_locks(chain, &policies)).transpose()?.unwrap_or_default();
+    if !broken.is_empty() {
+        return Err(Error::new(Kind::Policy, "checking the policies", broken.join("; ")).with_hint(
+            "a locked rule can only grow: put it back; until then runs go on under the last accepted policy and destroy nothing",
+        ));
+    }
     let state = chain.as_ref().map(Chain::state);
     let known: Vec<TableName> =
         state.into_iter().flat_map(|state| state.tables.values()).map(|table| table.name.clone()).collect();

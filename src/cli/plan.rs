@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::civil::Date;
+
 use super::args::{Args, PlanArgs};
 use super::days::{destroyed_from, ranges, total};
 use super::open::House;
@@ -10,7 +12,7 @@ use super::table::aligned;
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::{self, Request};
-use crate::plan::{Act, DayVerdict, Fate, PlanDocument};
+use crate::plan::{Act, DayVerdict, Fate, ObjectVerdict, PlanDocument};
 use crate::policy::Origin;
 
 pub fn plan(args: &Args, plan: &PlanArgs, output: &mut Output) -> Result<u8> {
@@ -120,58 +122,72 @@ fn merges(lines: &mut Vec<String>, plan: &PlanDocument) {
     }
 }
 
-/// Raw objects, summed by table, act and day.
+/// Raw objects of one table of which the same is said.
+#[derive(Debug)]
+struct Sum<'a> {
+    table: String,
+    rule: Option<&'a Origin>,
+    reason: &'a str,
+    first: Option<Date>,
+    last: Option<Date>,
+    objects: u64,
+    bytes: u64,
+}
+
+/// Raw objects, summed by act, table and reason.
 fn objects(lines: &mut Vec<String>, plan: &PlanDocument) {
-    type Key<'a> = (Act, &'a crate::names::TableName, Option<&'a Origin>, &'a str);
     for (act, title) in
         [(Act::Clear, "CLEAR"), (Act::Archive, "ARCHIVE"), (Act::Read, "READ"), (Act::Keep, "raw, kept")]
     {
-        let mut sums: BTreeMap<String, (Key<'_>, BTreeMap<Option<jiff::civil::Date>, ()>, u64, u64)> = BTreeMap::new();
+        let mut sums: BTreeMap<(String, &str), Sum<'_>> = BTreeMap::new();
         for object in plan.objects.iter().filter(|object| object.act == act) {
-            // A time that differs from object to object would make a line of each.
-            let reason = if object.until.is_some() {
-                object.reason.split(" until").next().unwrap_or_default()
-            } else {
-                &object.reason
-            };
-            let reason = reason.split("; read up to").next().unwrap_or_default();
-            let key = format!("{}|{reason}", object.table);
-            let sum = sums
-                .entry(key)
-                .or_insert_with(|| ((act, &object.table, object.rule.as_ref(), reason), BTreeMap::new(), 0, 0));
-            sum.1.insert(object.day, ());
-            sum.2 += 1;
-            sum.3 += object.bytes;
+            let (table, reason) = (object.table.to_string(), same(object));
+            let sum = sums.entry((table.clone(), reason)).or_insert_with(|| Sum {
+                table,
+                rule: object.rule.as_ref(),
+                reason,
+                first: object.day,
+                last: object.day,
+                objects: 0,
+                bytes: 0,
+            });
+            sum.first = sum.first.min(object.day);
+            sum.last = sum.last.max(object.day);
+            sum.objects += 1;
+            sum.bytes += object.bytes;
         }
         if sums.is_empty() {
             continue;
         }
-        let objects = plan.objects.iter().filter(|object| object.act == act);
-        let (number_of, bytes) = objects.fold((0, 0), |(count, bytes), object| (count + 1, bytes + object.bytes));
+        let (all, bytes) = sums.values().fold((0, 0), |(all, bytes), sum| (all + sum.objects, bytes + sum.bytes));
         lines.push(String::new());
-        lines.push(format!("{title}: {}, {}", count(number_of, "raw object", "raw objects"), size(bytes)));
-        let rows: Vec<Vec<String>> = sums
-            .into_values()
-            .map(|((_, table, rule, reason), days, objects, bytes)| {
-                let day = |entry: Option<(&Option<jiff::civil::Date>, &())>| entry.and_then(|(day, ())| *day);
-                let days = match (day(days.first_key_value()), day(days.last_key_value())) {
-                    (Some(first), Some(last)) if first == last => first.to_string(),
-                    (Some(first), Some(last)) => format!("{first} … {last}"),
-                    _ => String::new(),
-                };
-                let rule = rule.map_or_else(|| "no rule".to_owned(), ToString::to_string);
-                vec![table.to_string(), days, number(objects), size(bytes), rule, reason.to_owned()]
-            })
-            .collect();
+        lines.push(format!("{title}: {}, {}", count(all, "raw object", "raw objects"), size(bytes)));
+        let rows: Vec<Vec<String>> = sums.into_values().map(cells).collect();
         let table = aligned(&["table", "days", "objects", "bytes", "rule", ""], &rows, &[2, 3]);
         lines.extend(table.into_iter().map(|line| format!("  {line}")));
     }
 }
 
+/// The reason without what differs from object to object: it would make a line of each.
+fn same(object: &ObjectVerdict) -> &str {
+    let reason = object.reason.split("; read up to").next().unwrap_or_default();
+    if object.until.is_some() { reason.split(" until").next().unwrap_or_default() } else { reason }
+}
+
+fn cells(sum: Sum<'_>) -> Vec<String> {
+    let days = match (sum.first, sum.last) {
+        (Some(first), Some(last)) if first == last => first.to_string(),
+        (Some(first), Some(last)) => format!("{first} … {last}"),
+        _ => String::new(),
+    };
+    let rule = sum.rule.map_or_else(|| "no rule".to_owned(), ToString::to_string);
+    vec![sum.table, days, number(sum.objects), size(sum.bytes), rule, sum.reason.to_owned()]
+}
+
 /// What stays, by table, with the first day on which something goes.
 fn kept(lines: &mut Vec<String>, plan: &PlanDocument) {
     let kept: Vec<&DayVerdict> = plan.days.iter().filter(|day| day.fate == Fate::Keep && day.goes()).collect();
-    let mut next: BTreeMap<String, Option<jiff::civil::Date>> = BTreeMap::new();
+    let mut next: BTreeMap<String, Option<Date>> = BTreeMap::new();
     for day in &kept {
         let first = next.entry(format!("{}|{:?}", day.item.table, day.item.keeping)).or_insert(day.expires);
         *first = first.map_or(day.expires, |first| day.expires.map(|date| date.min(first)).or(Some(first)));

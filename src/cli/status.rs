@@ -87,7 +87,9 @@ fn verdict(status: &Status) -> Vec<String> {
     let [first, others @ ..] = status.findings.as_slice() else {
         return vec![match (&status.runs.lease, &status.runs.last) {
             (Some(_), _) => "OK: a run is under way".into(),
-            (None, Some(last)) => format!("OK: nothing needs doing; the last run was {}", ago(status.now, last.entry.at)),
+            (None, Some(last)) => {
+                format!("OK: nothing needs doing; the last run was {}", ago(status.now, last.entry.at))
+            }
             (None, None) => "OK".into(),
         }];
     };

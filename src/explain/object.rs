@@ -259,7 +259,7 @@ impl ObjectExplained {
 
     /// What keeps it from being cleared although `keep_raw` has passed.
     fn clearing(&mut self, looked: &Looked) {
-        if !self.clear_at.is_some_and(|at| at <= self.now) {
+        if self.clear_at.is_none_or(|at| at > self.now) {
             return;
         }
         let document = &looked.document;

@@ -189,6 +189,19 @@ impl Body {
     }
 }
 
+impl Body {
+    /// The sealed texts that the entry names.
+    pub fn sealed(&self) -> Vec<&SealedRef> {
+        match self {
+            Body::Approved { by, reason, .. } => vec![by, reason],
+            Body::Adopted { reason, .. } => vec![reason],
+            Body::HoldPlaced { scope, text, .. } => scope.predicate.iter().chain([text]).collect(),
+            Body::HoldReleased { text, .. } => vec![text],
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// A list too long for an entry: `attachments/<sha256>`, JSON lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttachmentRef {

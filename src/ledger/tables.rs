@@ -1,6 +1,6 @@
 //! What the ledger knows of one table: our commits, live segments, and those that were retired and still exist.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -26,8 +26,8 @@ pub struct KnownTable {
     pub segments: BTreeMap<String, (Segment, String)>,
     /// Segments that are no longer in the table, until they are destroyed.
     pub retired: BTreeMap<String, Retired>,
-    /// Days that a person put back: not retired again unasked.
-    pub reinstated: BTreeSet<Date>,
+    /// Days that a person put back, with the ledger entry that says so: not retired again under a consent of before.
+    pub reinstated: BTreeMap<Date, u64>,
 }
 
 /// A segment out of its table, whose bytes still exist.
@@ -73,7 +73,7 @@ impl KnownTable {
             untrimmed: false,
             segments: BTreeMap::new(),
             retired: BTreeMap::new(),
-            reinstated: BTreeSet::new(),
+            reinstated: BTreeMap::new(),
         }
     }
 
@@ -108,7 +108,7 @@ impl KnownTable {
             let writer = self.retired.remove(&add.path).map_or_else(|| batch.to_owned(), |retired| retired.batch);
             self.segments.insert(add.path.clone(), (add.clone(), writer));
             if matches!(purpose, Purpose::Reinstate { by_hand: true }) {
-                self.reinstated.insert(add.day);
+                self.reinstated.insert(add.day, batches.get(batch).map_or(u64::MAX, |batch| batch.seq));
             }
         }
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::context::Context;
 use super::deciding::{consents, governing};
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Append, Body, Chain, Keeping, State, Subject, fenced, sha256_hex};
+use crate::ledger::{Append, ApprovedItem, Body, Chain, Keeping, State, Subject, fenced, sha256_hex};
 use crate::plan::{DayVerdict, PLAN_VERSION, PlanDocument};
 
 /// An approval is good for so long.
@@ -64,7 +64,8 @@ pub fn approve(
         }
     }
     let consents = consents(&chain, context.approvers, now)?;
-    let given = items.iter().map(|item| consents.to(item).1).min().unwrap_or(0);
+    let since = |item: &ApprovedItem| chain.state().tables.get(&item.table.key())?.reinstated.get(&item.day).copied();
+    let given = items.iter().map(|item| consents.to(item, since(item)).1).min().unwrap_or(0);
     let days = asks.into_iter().map(|(verdict, _)| verdict.clone()).collect();
     Ok(Approved { days, until, given, needed: context.approvers })
 }

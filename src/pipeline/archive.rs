@@ -239,6 +239,16 @@ pub fn open_ours(archive: &Store, state: &State, name: &TableName) -> Result<Tab
     }
     let files = table.files()?;
     match known.segments.keys().find(|path| !files.contains_key(*path)) {
+        // A commit after ours took it out: then it is no damage, but somebody has to look at it.
+        Some(path) if table.version() > Some(known.version) => Err(Error::new(
+            Kind::Decision,
+            format!("opening the table {name}"),
+            format!("somebody else changed it: segment {path} is not in the table any more"),
+        )
+        .with_hint(format!(
+            "nothing is archived into, cleared from or destroyed in this table; `holdfast verify` names their commits, \
+             and `holdfast adopt {name} --reason …` takes them over"
+        ))),
         Some(path) => Err(damaged(format!("segment {path} is not in the table any more"))),
         None => Ok(table),
     }

@@ -53,12 +53,21 @@ impl From<&Request> for Only {
     }
 }
 
-/// The approvals that are valid at `now`. One whose name was destroyed counts for nobody.
+/// The approvals that are valid at `now`. One whose name was destroyed or damaged counts for nobody.
 pub fn consents(chain: &Chain, needed: u8, now: Timestamp) -> Result<Consents> {
     let mut given = Vec::new();
     for approval in chain.state().approvals.iter().filter(|approval| approval.at <= now && now < approval.until) {
-        let Some(by) = unseal(chain.store(), &approval.by)? else { continue };
-        given.push(Consent { at: approval.at, by, items: approval.items.iter().cloned().collect() });
+        let by = match unseal(chain.store(), &approval.by) {
+            Ok(Some(by)) => by,
+            Ok(None) => continue,
+            Err(error) if error.kind() == Kind::Damaged => {
+                tracing::warn!(%error, entry = approval.seq, "an approval counts for nobody: its name is damaged");
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let items = approval.items.iter().cloned().collect();
+        given.push(Consent { seq: approval.seq, at: approval.at, by, items });
     }
     Ok(Consents { given, needed })
 }
@@ -123,6 +132,11 @@ pub fn governing(context: &Context, chain: &Chain) -> Result<Governing> {
     }
 }
 
+/// What `set` would take away from rules that the ledger accepted as locked: a run refuses it.
+pub fn refused_by_locks(chain: &Chain, set: &PolicySet) -> Result<Vec<String>> {
+    Ok(last_accepted(chain)?.map_or_else(Vec::new, |accepted| broken_locks(&accepted, set, chain.state())))
+}
+
 /// The policy that the ledger accepted last.
 fn last_accepted(chain: &Chain) -> Result<Option<PolicySet>> {
     let Some(accepted) = chain.state().policy().cloned() else { return Ok(None) };
@@ -172,7 +186,7 @@ fn clock_doubt(context: &Context, last_at: Option<Timestamp>, now: Timestamp, ho
 }
 
 /// What a policy would take away from tables whose rule was `locked` when the ledger accepted it.
-pub fn broken_locks(accepted: &PolicySet, new: &PolicySet, state: &State) -> Vec<String> {
+fn broken_locks(accepted: &PolicySet, new: &PolicySet, state: &State) -> Vec<String> {
     let mut broken = Vec::new();
     let mut judge = |what: &str, old: &Rule, new: Option<&Rule>| {
         let reason = match new {

@@ -19,9 +19,12 @@ pub fn write_inventory(chain: &Chain, now: Timestamp) -> Result<()> {
     chain.write_beside("inventory.json", bytes)
 }
 
+/// Rows and bytes of a table by day, part and how they are held.
+type Days = BTreeMap<(Date, String, Held), (u64, u64)>;
+
 /// Rows and bytes of each day; no log content.
 pub fn inventory(state: &State, now: Timestamp) -> Inventory {
-    let mut days: BTreeMap<TableName, BTreeMap<(Date, String, Held), (u64, u64)>> = BTreeMap::new();
+    let mut days: BTreeMap<TableName, Days> = BTreeMap::new();
     let mut add = |table: &TableName, day: Date, part: &str, held: Held, rows: u64, bytes: u64| {
         let sum = days.entry(table.clone()).or_default().entry((day, part.to_owned(), held)).or_default();
         *sum = (sum.0 + rows, sum.1 + bytes);

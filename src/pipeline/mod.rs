@@ -40,6 +40,7 @@ mod testing;
 pub use approve::{Approved, approve};
 pub use by_hand::{Adoption, adopt, reinstate_day};
 pub use context::{Context, Event, Ids, Progress, Request, Source, StoreClock, TakeLease, Unwatched, Window};
+pub use deciding::refused_by_locks;
 pub use expire::Expiring;
 pub use inventory::inventory;
 pub use limits::Limits;

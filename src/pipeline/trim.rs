@@ -23,8 +23,12 @@ pub fn trim(
     errors: &mut Vec<Error>,
 ) -> Result<u64> {
     let mut trimmed = 0;
-    let due: Vec<KnownTable> = chain.state().tables.values().filter(|known| known.untrimmed).cloned().collect();
-    for known in due {
+    let watching = chain.state().must_sweep(deciding.now);
+    let tables: Vec<KnownTable> = chain.state().tables.values().cloned().collect();
+    for known in tables {
+        if !(known.untrimmed || watching && came_back(context, &known)?) {
+            continue;
+        }
         if !deciding.allowance.now().expired || deciding.stopped.contains_key(&known.name.key()) || context.stopping() {
             continue;
         }
@@ -85,6 +89,13 @@ fn trim_table(
             .with_hint("it may still name destroyed segments; run `holdfast verify`")
     });
     Ok((outcome.destroyed, unfinished(&outcome).or(kept)))
+}
+
+/// True if a commit lies where the log was trimmed: a runner that was paused while another one did its work found the
+/// place free, and wrote it again.
+fn came_back(context: &Context, known: &KnownTable) -> Result<bool> {
+    let files = context.archive.list_folder(Some(&table_path(&known.name).join("_delta_log")))?;
+    Ok(files.iter().any(|meta| log_version(meta.location.as_ref()).is_some_and(|version| version < known.first_commit)))
 }
 
 /// The proof for a log file that a checkpoint made needless.

@@ -12,11 +12,13 @@ use crate::policy::day_of;
 /// Records of days before this one are expired on arrival: their days were retired under this very rule, and their
 /// destroy date has come. None: whatever comes is archived, and goes the usual way.
 ///
-/// That a table has come so far is what its completed retirements say; while anything is in doubt (nothing armed, a hold
-/// on the table, a shortening that nobody agreed to yet, a day that was put back) records are kept.
+/// That a table has come so far is what its completed retirements say; while anything is in doubt (nothing armed, another
+/// policy accepted in mid-run, a hold on the table, a shortening that nobody agreed to yet, a day that was put back)
+/// records are kept.
 pub fn expired_before(table: &TableName, inputs: &Inputs<'_>) -> Option<Date> {
     let term = inputs.terms.of(table)?;
     if !inputs.allowance.now().expired
+        || !inputs.terms.govern(inputs.state)
         || inputs.stopped.contains_key(&table.key())
         || inputs.state.holds.values().any(|scope| scope.covers(table, None))
         || inputs.state.tables.get(&table.key()).is_some_and(|known| !known.reinstated.is_empty())

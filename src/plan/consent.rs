@@ -4,7 +4,7 @@
 //! of the table's live bytes, at the first retirement in a table under a rule, after a shortening, and for what a person
 //! put back, consent is needed; then the whole table waits. The steady nightly case never asks; a typo always does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
@@ -27,7 +27,7 @@ pub struct Due<'a> {
     /// Bytes of all that is live, the due ones among them.
     pub live_bytes: u64,
     pub retirement: Option<&'a Retirement>,
-    pub reinstated: &'a BTreeSet<Date>,
+    pub reinstated: &'a BTreeMap<Date, u64>,
     pub now: Timestamp,
 }
 
@@ -42,8 +42,9 @@ pub enum Answer {
 /// Judges all that is due in one table.
 pub fn consent(due: &Due<'_>, consents: &Consents) -> Answer {
     let digest = due.term.rule.digest();
+    let since = |item: &Item| due.reinstated.get(&item.day).copied();
     let given: Vec<(Option<Timestamp>, u8)> =
-        due.items.iter().map(|item| consents.to(&item.approval(&digest))).collect();
+        due.items.iter().map(|item| consents.to(&item.approval(&digest), since(item))).collect();
     let approved: Vec<bool> = given.iter().map(|(_, persons)| *persons >= consents.needed).collect();
     let consented_at =
         given.iter().zip(&approved).filter(|(_, approved)| **approved).filter_map(|((at, _), _)| *at).max();
@@ -64,7 +65,7 @@ pub fn consent(due: &Due<'_>, consents: &Consents) -> Answer {
         since.zip(expires).is_some_and(|(since, expires)| expires > day_of(since))
     };
 
-    if rest.iter().any(|item| due.reinstated.contains(&item.day)) {
+    if rest.iter().any(|item| due.reinstated.contains_key(&item.day)) {
         return wait(Because::Reinstated);
     }
     let under = due.retirement.and_then(|before| before.under.as_ref());

@@ -1,7 +1,7 @@
 //! What has expired: each archived day, each day of quarantine and of raw-only tables gets a verdict, its dates and what
 //! blocks. Pure; the run retires, reinstates and destroys exactly what stands here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -202,7 +202,7 @@ fn settle(
     let answer = {
         let items: Vec<&Item> = due.iter().map(|verdict| &verdict.item).collect();
         let retirement = inputs.state.expiry.get(&(table.name.key(), keeping));
-        let reinstated = if keeping == Keeping::Archive { &table.reinstated } else { &BTreeSet::new() };
+        let reinstated = if keeping == Keeping::Archive { &table.reinstated } else { &BTreeMap::new() };
         let due = Due { keeping, term, items: &items, live_bytes, retirement, reinstated, now: inputs.now };
         consent(&due, inputs.consents)
     };

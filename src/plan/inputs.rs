@@ -141,15 +141,18 @@ pub struct Consents {
 /// One person's consent to exactly these days.
 #[derive(Debug, Clone)]
 pub struct Consent {
+    /// The ledger entry that says so.
+    pub seq: u64,
     pub at: Timestamp,
     pub by: String,
     pub items: HashSet<ApprovedItem>,
 }
 
 impl Consents {
-    /// When the newest consent to `item` was given, and by how many persons.
-    pub fn to(&self, item: &ApprovedItem) -> (Option<Timestamp>, u8) {
-        let given: Vec<&Consent> = self.given.iter().filter(|consent| consent.items.contains(item)).collect();
+    /// When the newest consent to `item` was given, and by how many persons; only those after ledger entry `since` count.
+    pub fn to(&self, item: &ApprovedItem, since: Option<u64>) -> (Option<Timestamp>, u8) {
+        let counts = |consent: &&Consent| since.is_none_or(|since| consent.seq > since) && consent.items.contains(item);
+        let given: Vec<&Consent> = self.given.iter().filter(counts).collect();
         let persons: HashSet<String> = given.iter().map(|consent| consent.by.to_lowercase()).collect();
         (given.iter().map(|consent| consent.at).max(), u8::try_from(persons.len()).unwrap_or(u8::MAX))
     }

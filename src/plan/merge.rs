@@ -68,7 +68,7 @@ pub fn merges(
             };
             let free = !state.holds.values().any(|hold| hold.covers(&known.name, Some(day)));
             // A day that somebody put back is not for us to touch.
-            if lasts && free && !known.reinstated.contains(&day) && is_quiet(state, &segments, now) {
+            if lasts && free && !known.reinstated.contains_key(&day) && is_quiet(state, &segments, now) {
                 for (part, segments) in by_part(segments) {
                     found.extend(merges_of(&known.name, day, &part, segments, target_bytes, room_bytes));
                 }
@@ -198,7 +198,7 @@ mod tests {
             untrimmed: false,
             segments: BTreeMap::new(),
             retired: BTreeMap::new(),
-            reinstated: [date(2024, 7, 9)].into(),
+            reinstated: [(date(2024, 7, 9), 1)].into(),
         };
         for (day, part, sizes, writer, _) in rows {
             for (number, size) in sizes.iter().enumerate() {

@@ -15,7 +15,7 @@ use crate::archive::table_path;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{
     Body, Chain, Entry, Head, Stage, State, Subject, ZEROS, attachment_path, entry_path, list_entries, parse_entry,
-    read_attachment, read_head, sha256_hex,
+    read_attachment, read_head, sha256_hex, unseal,
 };
 use crate::pipeline::check_witnesses;
 use crate::source::hash_prefix;
@@ -26,6 +26,8 @@ use table::check_table;
 
 const LEDGER_MEANING: &str = "what happened there cannot be proven any more; until it is put back from a copy, nothing is archived, \
     cleared or destroyed";
+const SEALED_MEANING: &str =
+    "what a person wrote there cannot be read any more; an approval whose name is damaged counts for nobody";
 const HEAD_MEANING: &str = "the newest entries are witnessed by Delta commits only, and no run starts until it is put back from a \
     copy or, if nothing else is damaged, removed";
 const SEGMENT_MEANING: &str = "the rows of this segment cannot be trusted; raw objects it was made from are not cleared. Put the \
@@ -88,7 +90,7 @@ fn check_chain(ledger: &Store, found: &mut Verification) -> Result<()> {
     let present: BTreeSet<u64> = numbers.into_iter().collect();
     let mut prev = Some(ZEROS.to_owned());
     let mut head = None;
-    let mut attachments = BTreeSet::new();
+    let (mut attachments, mut sealed) = (BTreeSet::new(), Vec::new());
     for seq in 0..last.map_or(0, |last| last + 1) {
         if !present.contains(&seq) {
             found.damaged(format!("ledger entry {seq}"), "it is missing", LEDGER_MEANING);
@@ -103,6 +105,7 @@ fn check_chain(ledger: &Store, found: &mut Verification) -> Result<()> {
                 for reference in entry.body.attachments() {
                     attachments.insert((reference.sha256.clone(), seq));
                 }
+                sealed.extend(entry.body.sealed().into_iter().map(|text| (text.clone(), seq)));
             }
             Err(error) => found.damaged(format!("ledger entry {seq}"), error.reason(), LEDGER_MEANING),
         }
@@ -117,6 +120,13 @@ fn check_chain(ledger: &Store, found: &mut Verification) -> Result<()> {
                 found.damaged(what, "its bytes do not match its name (SHA-256)", LEDGER_MEANING);
             }
             Some(_) => found.attachments += 1,
+        }
+    }
+    for (text, seq) in sealed {
+        // One that is not there was destroyed under a retention of its own.
+        if let Err(error) = unseal(ledger, &text) {
+            let what = format!("sealed text {}, which entry {seq} names", text.sha256);
+            found.damaged(what, error.reason(), SEALED_MEANING);
         }
     }
     check_head(ledger, head.as_ref(), found)

@@ -79,7 +79,14 @@ pub(super) fn check_table(
         });
     }
     for path in known.segments.keys().filter(|path| !live.iter().flatten().any(|live| live == *path)) {
-        found.damaged(format!("segment {path} of {name}"), "it is not in the table any more", SEGMENT_MEANING);
+        let (what, why) = (format!("segment {path} of {name}"), "it is not in the table any more");
+        if table.version() > Some(known.version) {
+            let meaning =
+                "a commit of somebody else took it out; nothing is destroyed in this table until that is adopted";
+            found.foreign.push(Finding { what, why: why.into(), meaning: meaning.into() });
+        } else {
+            found.damaged(what, why, SEGMENT_MEANING);
+        }
     }
     check_retired(archive, known, found)?;
     check_segments(archive, known, schema.as_ref(), threads, found)

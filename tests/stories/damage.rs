@@ -2,6 +2,8 @@
 //!
 //! One archive, so old that every raw object is due to be cleared; each case damages one thing in a copy of it.
 
+mod expiry;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
@@ -103,6 +105,8 @@ enum Keeps {
     These(Vec<String>),
     /// What is damaged is no ground for clearing anything; the run does its work.
     Nothing,
+    /// The run archives and clears nothing: what protects cannot be told.
+    Unclear,
 }
 
 /// One kind of file: which one, another of its kind, how `verify` names it, what a run must keep.
@@ -150,6 +154,7 @@ fn kinds() -> Vec<Kept> {
             Keeps::Nothing,
         ),
     ];
+    let last_batch = table.segments[segment(DAYS)].1.clone();
     let quarantine: Vec<_> = state.quarantine.iter().map(|quarantined| &quarantined.file).collect();
     for (one, other) in [(&quarantine[0].data, &quarantine[1].data), (&quarantine[0].index, &quarantine[1].index)] {
         // Two broken lines may have the same bytes; their index does not.
@@ -172,7 +177,8 @@ fn kinds() -> Vec<Kept> {
             kinds.push(Kept { path: format!("ledger/{seq:012}.json"), other: Some(other), names, keeps: Keeps::All });
         }
         let mut attach = |sha256: String, keeps| {
-            let other = Some(format!("ledger/attachments/{}", state.policy().unwrap().files.sha256));
+            // Nobody decides by what another batch was once intended to read.
+            let other = Some(format!("ledger/attachments/{}", state.batches[&last_batch].inputs.sha256));
             let path = format!("ledger/attachments/{sha256}");
             kinds.push(kept(
                 path.clone(),
@@ -182,6 +188,7 @@ fn kinds() -> Vec<Kept> {
             ));
         };
         match entry["kind"].as_str().unwrap() {
+            "policy_accepted" => attach(attachment(&entry["files"]), Keeps::Unclear),
             // Nobody decides by what was once intended.
             "batch_intended" if of_day_3 => attach(attachment(&entry["inputs"]), Keeps::Nothing),
             "batch_prepared" if of_day_3 => {
@@ -218,7 +225,7 @@ fn look(world: &World, names: &[String], keeps: &Keeps) -> Vec<String> {
     let outcome = run_at(&world.context(None, None), DUE);
     let after = world.files(SOURCE);
     let expected: Vec<&String> = match keeps {
-        Keeps::All => before.keys().collect(),
+        Keeps::All | Keeps::Unclear => before.keys().collect(),
         Keeps::These(paths) => paths.iter().collect(),
         Keeps::Nothing => Vec::new(),
     };
@@ -230,7 +237,7 @@ fn look(world: &World, names: &[String], keeps: &Keeps) -> Vec<String> {
         (Keeps::All, Err(error))
             if error.kind() == Kind::Damaged && error.exit_code() == 5 && error.hint().is_some() => {}
         (_, Err(error)) => wrong.push(format!("the run ended with {error}, exit {}", error.exit_code())),
-        (Keeps::These(_), Ok(report)) if report.exit_code() != 5 => {
+        (Keeps::These(_) | Keeps::Unclear, Ok(report)) if report.exit_code() != 5 => {
             wrong.push(format!("the run ended with exit {}: {:?}", report.exit_code(), report.errors));
         }
         // Something else was due and in order.

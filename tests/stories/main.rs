@@ -7,8 +7,12 @@
     reason = "a story that cannot go on fails, and says what it covered"
 )]
 
+#[path = "../support/expiring.rs"]
+mod expiring;
 #[path = "../support/faults.rs"]
 mod faults;
+#[path = "../support/shelf.rs"]
+mod shelf;
 #[path = "../support/site.rs"]
 mod site;
 #[path = "../support/standing.rs"]
@@ -20,13 +24,20 @@ mod support;
 mod world;
 
 mod bounded;
+mod breaker;
+mod clock;
+mod consent;
 mod crash;
 mod damage;
 mod dates;
 mod docs;
+mod drawn;
+mod expiry;
 mod explain;
+mod foreign;
 mod format;
 mod gate;
+mod grace;
 mod house;
 mod late;
 mod lossless;

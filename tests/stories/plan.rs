@@ -25,7 +25,7 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn object(table: &str, hour: &str, size: u64) -> RawObject {
+pub fn object(table: &str, hour: &str, size: u64) -> RawObject {
     let start = at(hour);
     RawObject {
         source: "collector".into(),

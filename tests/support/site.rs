@@ -21,9 +21,11 @@ use holdfast::names::TableName;
 use holdfast::pipeline::{self, Context, Request, RunReport, Source, Unwatched};
 use holdfast::policy::{PolicyFile, PolicySet};
 use holdfast::restore::{Manifest, RecordSink, RestoreRequest, restore};
+use holdfast::settings::Window;
 use holdfast::source::Layout;
 use holdfast::storage::{Missing, Store, open};
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
@@ -67,10 +69,18 @@ pub struct Site {
     folder: TempDir,
     ids: Arc<AtomicU64>,
     sources: Vec<SourceOf>,
-    policies: String,
     /// `[schedule] cron` of the settings that commands read.
     pub schedule: Option<String>,
+    /// The one policy file, `policy.toml`: a story may write another between two runs.
+    pub policies: String,
     pub armed: Armed,
+    /// `[delete] window`, in UTC.
+    pub window: Option<Window>,
+    pub approvers: u8,
+    /// The store's clock less the host's.
+    pub apart: Option<SignedDuration>,
+    /// False: `--as-of` may not lie beyond the host's clock.
+    pub simulation: bool,
     /// Bytes.
     pub memory: u64,
     pub threads: usize,
@@ -92,6 +102,10 @@ impl Site {
             policies: POLICY.to_owned(),
             schedule: None,
             armed: Armed::default(),
+            window: None,
+            approvers: 1,
+            apart: None,
+            simulation: true,
             memory: 256 << 20,
             threads: 2,
         };
@@ -265,8 +279,13 @@ impl Site {
         let folder = self.folder.path();
         fs::create_dir_all(folder.join("policies")).unwrap();
         fs::write(folder.join("policies/policy.toml"), &self.policies).unwrap();
-        let armed = format!("[delete]\nraw = {}\nexpired = {}\n", self.armed.raw, self.armed.expired);
-        let mut settings = format!("archive = \"archive\"\npolicies = \"policies\"\nsimulation = true\n{armed}");
+        let Site { armed, approvers, simulation, .. } = self;
+        let mut settings = "archive = \"archive\"\npolicies = \"policies\"\n".to_owned();
+        settings += &format!("approvers = {approvers}\nsimulation = {simulation}\n");
+        settings += &format!("[delete]\nraw = {}\nexpired = {}\n", armed.raw, armed.expired);
+        if let Some(window) = &self.window {
+            settings += &format!("window = \"{window}\"\n");
+        }
         if let Some(line) = &self.schedule {
             settings += &format!("[schedule]\ncron = \"{line}\"\n");
         }
@@ -290,7 +309,7 @@ impl Site {
     /// The components of a run, opened.
     pub fn context(&self) -> Context {
         let ledger = self.folder.path().join("archive/ledger");
-        let ids = Arc::clone(&self.ids);
+        let (ids, apart) = (Arc::clone(&self.ids), self.apart);
         let sources = self.sources.iter().map(|source| Source {
             name: source.name.clone(),
             workspace: source.workspace.clone(),
@@ -307,10 +326,15 @@ impl Site {
             sources: sources.collect(),
             policies: Ok(policies),
             armed: self.armed,
-            window: None,
-            approvers: 1,
-            store_clock: Box::new(|| Ok(None)),
-            simulation: true,
+            window: self.window.map(|window| -> Box<pipeline::Window> {
+                let opens = move |now| {
+                    (!window.contains(now, &TimeZone::UTC)).then(|| window.next_opening(now, &TimeZone::UTC))
+                };
+                Box::new(opens)
+            }),
+            approvers: self.approvers,
+            store_clock: Box::new(move || Ok(apart)),
+            simulation: self.simulation,
             memory: self.memory,
             threads: self.threads,
             take_lease: Box::new(move || Ok(Box::new(LocalLease::take(&ledger, "a story")?))),

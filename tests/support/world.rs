@@ -296,7 +296,9 @@ impl World {
         named.extend(state.quarantine.iter().flat_map(|kept| [kept.file.data.clone(), kept.file.index.clone()]));
         unnamed("archive", &self.files("archive"), &named, &mut ends);
         let mut named = BTreeSet::from(["head.json", "inventory.json"].map(str::to_owned));
-        named.extend(self.path("ledger/lease.json").exists().then(|| "lease.json".to_owned()));
+        for beside in ["lease.json", "clock.json"] {
+            named.extend(self.path("ledger").join(beside).exists().then(|| beside.to_owned()));
+        }
         named.extend((0..state.next_seq()).map(|seq| format!("{seq:012}.json")));
         named.extend((0..state.next_seq()).flat_map(|seq| self.sealed_by(seq)));
         named.extend(state.attachments.iter().map(|sha256| format!("attachments/{sha256}")));
