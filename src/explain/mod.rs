@@ -7,6 +7,7 @@
 mod certificate;
 mod day;
 mod entries;
+mod evidence;
 mod findings;
 mod object;
 mod obstacle;
@@ -14,12 +15,10 @@ mod origins;
 mod status;
 mod trail;
 
-pub use certificate::{
-    Approval, Certificate, DestroyedFile, FileOutcome, LeftOver, OnArrival, PolicyEvidence, RetiredBy, Step,
-    certificate,
-};
+pub use certificate::{Certificate, DestroyedFile, FileOutcome, LeftOver, OnArrival, RetiredBy, Step, certificate};
 pub use day::{DayExplained, DayFile, Gone, Waiting, explain_day, known_tables, unknown_table};
 pub use entries::EntryRef;
+pub use evidence::{Approval, PolicyEvidence};
 pub use findings::Finding;
 pub use object::{Listed, ObjectExplained, Read, ReadBy, explain_object, find_object, table_of};
 pub use obstacle::{Fires, Latest, Obstacle, RuleFacts};

@@ -14,7 +14,7 @@ pub trait Lease: fmt::Debug + Send {}
 /// An OS lock on `<ledger>/lease.json`, whose text says who holds it.
 #[derive(Debug)]
 pub struct LocalLease {
-    _file: File,
+    file: File,
 }
 
 impl LocalLease {
@@ -47,7 +47,7 @@ impl LocalLease {
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{holder}")).map_err(failed)?;
-        Ok(LocalLease { _file: file })
+        Ok(LocalLease { file })
     }
 }
 
@@ -68,7 +68,7 @@ pub fn holder(ledger: &Path) -> Result<Option<String>> {
         Err(error) => return Err(failed(error)),
     };
     match file.try_lock_shared() {
-        Ok(()) => Ok(None),
+        Ok(()) => file.unlock().map(|()| None).map_err(failed),
         Err(TryLockError::WouldBlock) => {
             let mut text = String::new();
             file.read_to_string(&mut text).map_err(failed)?;
@@ -79,6 +79,15 @@ pub fn holder(ledger: &Path) -> Result<Option<String>> {
 }
 
 impl Lease for LocalLease {}
+
+impl Drop for LocalLease {
+    /// Closing the file is not enough: a process that was just started may have a copy of it for a moment.
+    fn drop(&mut self) {
+        if let Err(error) = self.file.unlock() {
+            tracing::debug!(%error, "the lease could not be given back by itself; it ends with its file");
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

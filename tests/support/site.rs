@@ -279,8 +279,13 @@ impl Site {
         let folder = self.folder.path();
         fs::create_dir_all(folder.join("policies")).unwrap();
         fs::write(folder.join("policies/policy.toml"), &self.policies).unwrap();
-        let armed = format!("[delete]\nraw = {}\nexpired = {}\n", self.armed.raw, self.armed.expired);
-        let mut settings = format!("archive = \"archive\"\npolicies = \"policies\"\nsimulation = true\n{armed}");
+        let Site { armed, approvers, simulation, .. } = self;
+        let mut settings = "archive = \"archive\"\npolicies = \"policies\"\n".to_owned();
+        settings += &format!("approvers = {approvers}\nsimulation = {simulation}\n");
+        settings += &format!("[delete]\nraw = {}\nexpired = {}\n", armed.raw, armed.expired);
+        if let Some(window) = &self.window {
+            settings += &format!("window = \"{window}\"\n");
+        }
         if let Some(line) = &self.schedule {
             settings += &format!("[schedule]\ncron = \"{line}\"\n");
         }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use holdfast::settings::Window;
 use insta::assert_snapshot;
 use jiff::SignedDuration;
 
@@ -33,6 +34,11 @@ fn each_thing_in_the_way_is_told_with_what_to_do() {
     let mut unarmed = archived_under(POLICY);
     unarmed.armed.expired = false;
     story.push(told(&unarmed, &["why", "Audit", "2024-03-01", "--as-of", "2024-04-02"]));
+
+    let mut night = archived_under(POLICY);
+    consent(&night, "2024-04-02T03:00:00Z");
+    night.window = Some(Window::parse("22:00/05:00").unwrap());
+    story.push(told(&night, &["why", "Audit", "2024-03-01", "--as-of", "2024-04-02T12:00:00Z"]));
 
     let held = archived_under(POLICY);
     hold(&held, "2024-03-11T00:00:00Z");
