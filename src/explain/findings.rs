@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::status::{Runs, Status};
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::plan::Shut;
 
 /// Without a schedule, this long without a run that did its work is too long.
@@ -38,7 +38,11 @@ impl Finding {
 /// All that needs doing, the most severe first. `errors` are those of looking at it all.
 pub fn findings(status: &Status, errors: &[Error]) -> Vec<Finding> {
     let mut found = of_runs(status);
-    for error in errors {
+    // What a run is just writing looks as if others had written it, or as if it were missing: the run itself looks again.
+    let passing = |error: &&Error| {
+        status.runs.lease.is_some() && matches!(error.kind(), Kind::Decision | Kind::Damaged) && status.shut.is_none()
+    };
+    for error in errors.iter().filter(|error| !passing(error)) {
         let next = error.hint().unwrap_or("see to the cause; nothing is lost");
         found.push(Finding::new(error.exit_code(), error.to_string(), next));
     }

@@ -3,6 +3,7 @@
 //! An entry is put if absent at exactly the sequence after the state its writer folded; a refused put means that somebody
 //! else wrote. Attachments are written before the entry that names them. Nothing here deletes.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use bytes::Bytes;
@@ -49,8 +50,10 @@ impl Chain {
     pub fn open(store: Store, run: impl Into<String>, nonces: Box<NonceSource>) -> Result<Self> {
         let mut chain = Chain { store, state: State::default(), run: run.into(), nonces, refused: false };
         chain.check_numbering()?;
+        // Read before the entries: a run that is under way may end and write it anew in between.
+        let witness = read_head(&chain.store)?;
         chain.fold()?;
-        if let Some(witness) = read_head(&chain.store)? {
+        if let Some(witness) = witness {
             chain.check_witness(&witness, "head.json")?;
         }
         Ok(chain)
@@ -185,14 +188,18 @@ impl Chain {
         self.state.apply(entry, sha256_hex(bytes), &self.store)
     }
 
-    /// A gap in the numbers means that an entry is gone.
+    /// A gap in the numbers means that an entry is gone. A list that is read while others write may leave one out that is
+    /// there.
     fn check_numbering(&self) -> Result<()> {
-        let mut numbers: Vec<u64> = list_entries(&self.store)?;
-        numbers.sort_unstable();
-        for (expected, &found) in (0..).zip(&numbers) {
-            if expected != found {
-                return Err(damaged(expected, format!("it is missing, while entry {found} is there")));
+        let numbers: BTreeSet<u64> = list_entries(&self.store)?.into_iter().collect();
+        let mut expected = 0;
+        for found in numbers {
+            for missing in expected..found {
+                if self.store.get(&entry_path(missing))?.is_none() {
+                    return Err(damaged(missing, format!("it is missing, while entry {found} is there")));
+                }
             }
+            expected = found + 1;
         }
         Ok(())
     }

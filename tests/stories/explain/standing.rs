@@ -61,6 +61,21 @@ fn a_run_that_never_ended_and_one_that_is_under_way() {
     assert_snapshot!(format!("{killed}\n{under_way}"));
 }
 
+/// What a run is just committing is no news about others.
+#[test]
+fn a_foreign_commit_is_told_unless_a_run_is_under_way() {
+    let site = archived_under(POLICY);
+    site.run("2024-04-02T02:00:00Z");
+    consent(&site, "2024-04-02T03:00:00Z");
+    let log = site.path().join("archive/tables/main/Audit/_delta_log");
+    std::fs::copy(log.join(format!("{:020}.json", 0)), log.join(format!("{:020}.json", 1))).unwrap();
+    let told = told(&site, &["status"]);
+    assert!(told.starts_with("$ holdfast status\nDECIDE: looking at the table main/Audit"), "{told}");
+    assert!(told.contains("`holdfast adopt main/Audit --reason …`") && told.ends_with("--- exit 4\n"), "{told}");
+    let _lease = LocalLease::take(&site.path().join("archive/ledger"), "me").unwrap();
+    assert_eq!(code(&site, &[]), 0);
+}
+
 #[test]
 fn the_exit_code_is_the_one_that_matters_most() {
     let site = archived_under(POLICY);
