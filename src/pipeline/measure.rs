@@ -121,11 +121,11 @@ pub fn ours(archive: &Store, state: &State, known: &KnownTable) -> Result<Table>
         return Ok(table);
     }
     let found = table.version().map_or_else(|| "no commit".to_owned(), |version| format!("version {version}"));
-    let (commits, newest) = (known.commits.len(), known.version);
+    let newest = known.version;
     Err(Error::new(
         Kind::Decision,
         format!("looking at the table {}", table.name()),
-        format!("it has {found}, but ours are {commits} commits up to version {newest}: somebody else changed it"),
+        format!("it has {found}, ours end at version {newest}: somebody else changed it"),
     )
     .with_hint(format!(
         "nothing of this table is cleared, retired or destroyed; `holdfast verify` names the commits, and \

@@ -159,8 +159,8 @@ impl Site {
         let commits = files.iter().filter(|(path, _)| path.extension().is_some_and(|ending| ending == "json"));
         let lines = commits
             .flat_map(|(_, bytes)| String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect::<Vec<_>>());
-        let actions = lines.map(|line| serde_json::from_str::<serde_json::Value>(&line).unwrap());
+        let mut actions = lines.map(|line| serde_json::from_str::<serde_json::Value>(&line).unwrap());
         let of_day = |action: &serde_json::Value| action["add"]["partitionValues"]["_hf_day"] == day;
-        actions.filter(of_day).next_back().unwrap()["add"].clone()
+        actions.rfind(of_day).unwrap()["add"].clone()
     }
 }
