@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 
-use super::output::{number, size};
+use super::output::{count, number, size};
 use super::table::aligned;
 use crate::ledger::Keeping;
 use crate::plan::DayVerdict;
@@ -91,12 +91,11 @@ pub fn destroyed_from<'a>(days: impl IntoIterator<Item = &'a DayVerdict>) -> Str
 
 /// Days, rows and bytes together.
 pub fn total<'a>(days: impl IntoIterator<Item = &'a DayVerdict>) -> String {
-    let (mut count, mut rows, mut bytes) = (0, 0, 0);
+    let (mut number_of, mut rows, mut bytes) = (0, 0, 0);
     for day in days {
-        count += 1;
+        number_of += 1;
         rows += day.item.rows;
         bytes += day.item.bytes;
     }
-    let days = if count == 1 { "day" } else { "days" };
-    format!("{} {days}, {} rows, {}", number(count), number(rows), size(bytes))
+    format!("{}, {}, {}", count(number_of, "day", "days"), count(rows, "row", "rows"), size(bytes))
 }

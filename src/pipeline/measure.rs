@@ -120,16 +120,12 @@ pub fn ours(archive: &Store, state: &State, known: &KnownTable) -> Result<Table>
     if alone {
         return Ok(table);
     }
-    let found = table.version().map_or_else(|| "no commit".to_owned(), |version| format!("version {version}"));
-    let newest = known.version;
-    Err(Error::new(
-        Kind::Decision,
-        format!("looking at the table {}", table.name()),
-        format!("it has {found}, ours end at version {newest}: somebody else changed it"),
-    )
-    .with_hint(format!(
-        "nothing of this table is cleared, retired or destroyed; `holdfast verify` names the commits, and \
-         `holdfast adopt {} --reason …` takes them over",
+    let reason = match table.version() {
+        Some(version) => format!("somebody else changed it: version {version} is not ours"),
+        None => "its commits are gone".to_owned(),
+    };
+    Err(Error::new(Kind::Decision, format!("looking at the table {}", table.name()), reason).with_hint(format!(
+        "nothing of it is destroyed: `holdfast verify`, then `holdfast adopt {} --reason …`",
         table.name()
     )))
 }

@@ -149,13 +149,16 @@ fn run_once(context: &Context, request: &Request, host_now: Timestamp) -> Result
     let mut chain = Chain::open(context.ledger.clone(), (context.ids)(), Box::new(new_nonce(context)))?;
     check_witnesses(&context.archive, &chain)?;
     let mut report = RunReport { run: chain.run().to_owned(), now: Some(now), ..RunReport::default() };
-    let mut allowance = allowance(context, chain.state().last_at, now, host_now);
+    let last_at = chain.state().last_at;
+    let mut allowance = allowance(context, last_at, now, host_now);
     report.shut = allowance.shut.clone();
     if let Some(Shut::Doubt { reason }) = &allowance.shut {
         report.doubts.push(reason.clone());
     }
     create(context, &mut chain, now)?;
-    let in_doubt = !report.doubts.is_empty();
+    // Armed or not: a grace counts from here.
+    let untimely = last_at.is_some_and(|last| now < last) || (!context.simulation && now > host_now);
+    let in_doubt = untimely || !report.doubts.is_empty();
     let policies = accepted_policies(context, &mut chain, now, in_doubt, &mut report)?;
     let history = known_history(&chain, &policies, now, &mut report);
     let terms = Terms::new(&history);

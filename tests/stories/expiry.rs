@@ -235,11 +235,11 @@ fn the_plan_in_words() {
     insta::assert_snapshot!(said, @r#"
     plan for archive 00000002 as of 2024-03-07T12:00:00Z, ledger entry 47, policy 7b3efefb52e0…
 
-    DESTROY: 1 day, 1 rows, 1.4 kB
+    DESTROY: 1 day, 1 row, 1.4 kB
       table   days           rows   bytes  rule
       main/T  2024-03-01  1     1  1.4 kB  policy.toml:2
 
-    RETIRE: 1 day, 1 rows, 1.4 kB; destroyed from 2024-03-09
+    RETIRE: 1 day, 1 row, 1.4 kB; destroyed from 2024-03-09
       table   days           rows   bytes  rule
       main/T  2024-03-03  1     1  1.4 kB  policy.toml:2
 
@@ -248,7 +248,7 @@ fn the_plan_in_words() {
       main/Longer  2024-03-01 … 2024-03-03  3     3  4.2 kB  policy.toml:7  its rule was shortened on 2024-03-07: waits until 2024-04-07
       main/New     2024-03-02               1     1  1.4 kB  policy.toml:2  needs approval: it would be the first retirement in this table under this rule
 
-    retired: 1 day, 1 rows, 1.4 kB; destroyed from 2024-03-08
+    retired: 1 day, 1 row, 1.4 kB; destroyed from 2024-03-08
       table   days           rows   bytes  rule
       main/T  2024-03-02  1     1  1.4 kB  policy.toml:2
 
