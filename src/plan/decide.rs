@@ -129,20 +129,17 @@ pub fn decide(inputs: &Inputs<'_>) -> Plan {
         let stays_raw = inputs.terms.of(&table).is_some_and(|term| !term.rule.archive);
         let table = inputs.state.spelling(&table).cloned().unwrap_or(table);
         // What was moved aside continues under another name: before that name is read anew.
-        objects.sort_by_key(|planned| {
-            let object = &planned.object;
-            (
-                object.aside_of.is_none(),
-                object.period.map(|period| period.start),
-                object.source.clone(),
-                object.path.clone(),
-            )
-        });
+        objects.sort_by(|one, other| order(&one.object).cmp(&order(&other.object)));
         for chunk in batches(objects, inputs.batch_bytes) {
             plan.archive.push(Archiving { table: table.clone(), stays_raw, objects: chunk });
         }
     }
     plan
+}
+
+/// What was moved aside comes before all else; then by period and name.
+fn order(object: &RawObject) -> (bool, Option<Timestamp>, &str, &str) {
+    (object.aside_of.is_none(), object.period.map(|period| period.start), &object.source, &object.path)
 }
 
 /// Decides what is cleared now, from the state after archiving.
