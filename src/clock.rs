@@ -25,8 +25,10 @@ impl HostClock {
 
 impl Clock for HostClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the host's clock")]
+    /// In whole seconds, rounded down: all that dates and people need.
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        let now = Timestamp::now();
+        Timestamp::from_second(now.as_second()).unwrap_or(now)
     }
 
     fn monotonic(&self) -> Duration {

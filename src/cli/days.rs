@@ -45,7 +45,7 @@ pub fn ranges<'a>(
         }
     }
     let rows: Vec<Vec<String>> = found.iter().map(cells).collect();
-    let lines = aligned(&[heading, "days", "", "rows", "bytes", "rule", ""], &rows, &[2, 3, 4]);
+    let lines = aligned(&[heading, "which", "days", "rows", "bytes", "rule", ""], &rows, &[2, 3, 4]);
     lines.into_iter().map(|line| format!("  {line}")).collect()
 }
 

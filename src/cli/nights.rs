@@ -182,7 +182,7 @@ impl Nights {
         days.sort_by_key(|day| (day.item.table.clone(), day.item.keeping, day.item.day));
         lines.extend(ranges(days, "table", |_| "verified gone".into()));
         lines.push(format!(
-            "{} Delta log files that named them went, too. What is kept for ever or for seven years is still there.",
+            "{} Delta log files that named them went, too. What no rule names is kept for ever, and still there.",
             number(self.trimmed)
         ));
         lines

@@ -46,7 +46,12 @@ pub fn plan(args: &Args, plan: &PlanArgs, output: &mut Output) -> Result<u8> {
         let asks = planned.document.asks();
         if !asks.is_empty() {
             let file = plan.out.as_ref().map_or_else(|| "plan.json".to_owned(), |file| file.display().to_string());
-            let first = if plan.out.is_some() { String::new() } else { format!("holdfast plan --out {file}, then ") };
+            let first = if plan.out.is_some() {
+                String::new()
+            } else {
+                output.line("")?;
+                format!("holdfast plan --out {file}, then ")
+            };
             output.line(format!("to consent: {first}holdfast approve {file} --reason \"…\""))?;
         }
     }

@@ -12,7 +12,7 @@ use super::findings::{Finding, findings};
 use super::obstacle::{Fires, Obstacle};
 use crate::error::Result;
 use crate::ledger::{
-    Approval, Body, Chain, Entry, HoldScope, Keeping, Stage, Why, damaged, entry_path, sha256_hex, unseal,
+    Approval, ApprovedItem, Body, Chain, Entry, HoldScope, Keeping, Stage, Why, damaged, entry_path, sha256_hex, unseal,
 };
 use crate::names::TableName;
 use crate::pipeline::Looked;
@@ -342,7 +342,13 @@ fn given(looked: &Looked, approval: &Approval) -> Result<GivenApproval> {
         .filter(|day| day.item.keeping != Keeping::Archive || day.fate == Fate::Retire)
         .flat_map(|day| day.item.files.iter().map(|(_, sha256)| sha256.as_str()))
         .collect();
-    let is_open = |sha256s: &[String]| sha256s.iter().any(|sha256| due.contains(sha256.as_str()));
+    // Whoever agreed before a day was put back has not agreed to its going again.
+    let put_back = |item: &ApprovedItem| {
+        let known = looked.chain.state().tables.get(&item.table.key());
+        known.and_then(|known| known.reinstated.get(&item.day)).is_some_and(|seq| *seq > approval.seq)
+    };
+    let is_open =
+        |item: &&ApprovedItem| !put_back(item) && item.sha256s.iter().any(|sha256| due.contains(sha256.as_str()));
     let tables: BTreeSet<&TableName> = approval.items.iter().map(|item| &item.table).collect();
     Ok(GivenApproval {
         entry: approval.seq,
@@ -351,7 +357,7 @@ fn given(looked: &Looked, approval: &Approval) -> Result<GivenApproval> {
         by: unseal(looked.chain.store(), &approval.by)?,
         tables: tables.into_iter().cloned().collect(),
         days: approval.items.len() as u64,
-        open: approval.items.iter().filter(|item| is_open(&item.sha256s)).count() as u64,
+        open: approval.items.iter().filter(is_open).count() as u64,
     })
 }
 

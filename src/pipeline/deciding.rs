@@ -1,6 +1,6 @@
 //! What deciding is made from, gathered: the policy with its history, what is armed and open, who consented.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -8,7 +8,7 @@ use super::context::{Context, Request};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Chain, State, unseal};
 use crate::plan::{Allowance, Consent, Consents, Inputs, Only, Shut, Terms};
-use crate::policy::{Change, History, PolicyFile, PolicySet, Rule, change};
+use crate::policy::{BrokenLock, History, PolicyFile, PolicySet, broken_locks};
 use crate::source::RawObject;
 
 /// A batch ends when its raw objects reach so many bytes: it is what a kill can cost.
@@ -110,7 +110,7 @@ pub fn governing(context: &Context, chain: &Chain) -> Result<Governing> {
     };
     let reason = match &context.policies {
         Ok(set) => {
-            let broken = accepted.as_ref().map_or_else(Vec::new, |last| broken_locks(last, set, chain.state()));
+            let broken = accepted.as_ref().map_or_else(Vec::new, |last| broken(last, set, chain.state()));
             if broken.is_empty() {
                 return Ok(Governing { set: set.clone(), refused: None });
             }
@@ -134,7 +134,7 @@ pub fn governing(context: &Context, chain: &Chain) -> Result<Governing> {
 
 /// What `set` would take away from rules that the ledger accepted as locked: a run refuses it.
 pub fn refused_by_locks(chain: &Chain, set: &PolicySet) -> Result<Vec<String>> {
-    Ok(last_accepted(chain)?.map_or_else(Vec::new, |accepted| broken_locks(&accepted, set, chain.state())))
+    Ok(last_accepted(chain)?.map_or_else(Vec::new, |accepted| broken(&accepted, set, chain.state())))
 }
 
 /// The policy that the ledger accepted last.
@@ -185,36 +185,13 @@ fn clock_doubt(context: &Context, last_at: Option<Timestamp>, now: Timestamp, ho
     }
 }
 
-/// What a policy would take away from tables whose rule was `locked` when the ledger accepted it.
-fn broken_locks(accepted: &PolicySet, new: &PolicySet, state: &State) -> Vec<String> {
-    let mut broken = Vec::new();
-    let mut judge = |what: &str, old: &Rule, new: Option<&Rule>| {
-        let reason = match new {
-            None => "it is gone".to_owned(),
-            Some(rule) if change(Some(old), Some(rule)) == Change::Shorter => {
-                format!("it would keep shorter ({})", rule.origin)
-            }
-            Some(rule) if !rule.locked => format!("it would be unlocked ({})", rule.origin),
-            Some(_) => return,
-        };
-        broken.push(format!("{what} was accepted as locked ({}): {reason}", old.origin));
-    };
+/// What a policy would take away from rules that were locked when the ledger accepted them.
+fn broken(accepted: &PolicySet, new: &PolicySet, state: &State) -> Vec<String> {
     let known = state.tables.values().map(|known| &known.name);
-    let mut tables: Vec<_> = known.chain(state.objects.values().map(|known| &known.outcome.table)).collect();
-    tables.sort();
-    tables.dedup();
-    for table in tables {
-        if let Some(old) = accepted.rule_for(table).filter(|rule| rule.locked) {
-            judge(&format!("the rule of {table}"), &old, new.rule_for(table).as_ref());
-        }
-    }
-    // The rule itself must stay, whatever tables there are: the next one may come tomorrow.
-    for (pattern, old) in accepted.rules().filter(|(_, rule)| rule.locked) {
-        let kept = new.rules().find(|(other, _)| other.means_the_same(pattern)).map(|(_, rule)| rule);
-        judge(&format!("the rule `{pattern}`"), old, kept);
-    }
-    if let Some(old) = accepted.defaults().filter(|rule| rule.locked) {
-        judge("[defaults]", old, new.defaults());
-    }
-    broken
+    let tables: BTreeSet<_> = known.chain(state.objects.values().map(|known| &known.outcome.table)).collect();
+    let of_tables = tables.into_iter().filter_map(|table| {
+        let old = accepted.rule_for(table)?;
+        BrokenLock::of(format!("the rule of {table}"), &old, new.rule_for(table).as_ref())
+    });
+    of_tables.chain(broken_locks(accepted, new)).map(|lock| lock.to_string()).collect()
 }

@@ -12,11 +12,12 @@ use serde::Serialize;
 
 use crate::names::TableName;
 use crate::policy::{
-    Change, History, Inventory, InventoryTable, Origin, Pattern, PolicySet, Rule, Span, Term, change, day_of,
+    BrokenLock, Change, History, Inventory, InventoryTable, Pattern, PolicySet, Refusal, Rule, Span, Term,
+    broken_locks, change, day_of,
 };
 
 use super::effect::{Effect, EffectKind, effects};
-use super::keys::{KeyChange, Refusal, keys, refusal};
+use super::keys::{KeyChange, keys};
 
 /// The version of the JSON of a [`Diff`].
 pub const DIFF_VERSION: u32 = 1;
@@ -44,13 +45,6 @@ pub struct Diff {
     pub old_policy: String,
     pub old_is_in_force: bool,
     pub new_policy: String,
-}
-
-/// A locked rule of the old policy that the new one takes something away from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BrokenLock {
-    pub rule: Origin,
-    pub why: Refusal,
 }
 
 /// Sums over all tables.
@@ -120,7 +114,7 @@ pub fn compare(old: &PolicySet, new: &PolicySet, inventory: &Inventory, now: Tim
         version: DIFF_VERSION,
         as_of: now,
         verdict: changes.iter().map(|one| one.change).min_by_key(|change| volume(*change)).unwrap_or(Change::Same),
-        broken_locks: broken_locks(old, new, &changes),
+        broken_locks: all_broken(old, new, &changes),
         shorter: totals(&changes, EffectKind::is_shorter),
         longer: totals(&changes, EffectKind::is_longer),
         first_destruction: destroyed.filter_map(|(_, effect)| effect.destroyed.first).min(),
@@ -171,7 +165,8 @@ impl Group<'_> {
         let Group { old, new, term, tables } = self;
         let keys = keys(old.as_ref(), new.as_ref());
         let retention = change(old.as_ref(), new.as_ref());
-        let refused = refusal(retention, old.as_ref(), new.as_ref());
+        let refused =
+            old.as_ref().and_then(|old| BrokenLock::of(&old.origin, old, new.as_ref())).map(|broken| broken.why);
         // A shorter grace keeps nothing shorter, but lets the next edit do so sooner.
         let weaker = keys.iter().any(|key| key.key == "shorten_grace" && key.change == Some(Change::Shorter));
         let mut tables: Vec<TableChange> = tables
@@ -194,22 +189,16 @@ impl Group<'_> {
     }
 }
 
-/// Each locked rule that is broken, by what becomes of its tables or of itself: it must stay, whatever takes its tables.
-fn broken_locks(old: &PolicySet, new: &PolicySet, changes: &[RuleChange]) -> Vec<BrokenLock> {
-    let of_tables = changes.iter().filter_map(|one| Some((one.old.as_ref()?, one.refused?)));
-    let itself = |pattern: &Pattern, old: &Rule| {
-        let kept = new.rules().find(|(other, _)| other.means_the_same(pattern)).map(|(_, rule)| rule);
-        refusal(change(Some(old), kept), Some(old), kept)
-    };
-    let of_rules = old.rules().filter_map(|(pattern, rule)| Some((rule, itself(pattern, rule)?)));
-    let defaults = old.defaults().and_then(|rule| {
-        let kept = new.defaults();
-        Some((rule, refusal(change(Some(rule), kept), Some(rule), kept)?))
+/// Each locked rule that is broken, once: by what becomes of its tables, or of itself.
+fn all_broken(old: &PolicySet, new: &PolicySet, changes: &[RuleChange]) -> Vec<BrokenLock> {
+    let of_tables = changes.iter().filter_map(|one| {
+        let old = one.old.as_ref()?;
+        BrokenLock::of(&old.origin, old, one.new.as_ref())
     });
     let mut broken: Vec<BrokenLock> = Vec::new();
-    for (rule, why) in of_tables.chain(of_rules).chain(defaults) {
-        if !broken.iter().any(|one| one.rule == rule.origin) {
-            broken.push(BrokenLock { rule: rule.origin.clone(), why });
+    for lock in of_tables.chain(broken_locks(old, new)) {
+        if !broken.iter().any(|one| one.rule == lock.rule) {
+            broken.push(lock);
         }
     }
     broken

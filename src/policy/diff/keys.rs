@@ -18,26 +18,6 @@ pub struct KeyChange {
     pub change: Option<Change>,
 }
 
-/// Why a run refuses a policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Refusal {
-    /// A locked rule gets shorter.
-    LockedShortened,
-    /// A locked rule is no longer locked, or not there any more.
-    LockRemoved,
-}
-
-/// Why a run would refuse to put `new` in the place of `old`.
-pub(super) fn refusal(change: Change, old: Option<&Rule>, new: Option<&Rule>) -> Option<Refusal> {
-    old.filter(|rule| rule.locked)?;
-    match new {
-        _ if change == Change::Shorter => Some(Refusal::LockedShortened),
-        Some(new) if new.locked => None,
-        _ => Some(Refusal::LockRemoved),
-    }
-}
-
 /// The keys that differ, those that decide how long something is kept first.
 pub(super) fn keys(old: Option<&Rule>, new: Option<&Rule>) -> Vec<KeyChange> {
     let mut found = Vec::new();

@@ -9,6 +9,6 @@ mod compare;
 mod effect;
 mod keys;
 
-pub use compare::{BrokenLock, DIFF_VERSION, Diff, Grace, RuleChange, TableChange, Totals, compare};
+pub use compare::{DIFF_VERSION, Diff, Grace, RuleChange, TableChange, Totals, compare};
 pub use effect::{Dates, Effect, EffectKind};
-pub use keys::{KeyChange, Refusal};
+pub use keys::KeyChange;

@@ -61,6 +61,20 @@ fn a_run_that_never_ended_and_one_that_is_under_way() {
     assert_snapshot!(format!("{killed}\n{under_way}"));
 }
 
+/// Whoever agreed before a day was put back has not agreed to its going again: no approval is said to be under way.
+#[test]
+fn what_was_put_back_is_not_called_approved() {
+    let site = archived_under(POLICY);
+    site.run("2024-04-02T02:00:00Z");
+    consent(&site, "2024-04-02T03:00:00Z");
+    assert!(told(&site, &["status"]).contains("\napproved "));
+    site.run_well("2024-04-03T02:00:00Z");
+    let (code, ..) = site.holdfast(&["reinstate", "Audit", "2024-03-02"]);
+    assert_eq!(code, 0);
+    let told = told(&site, &["status"]);
+    assert!(told.contains("put back by a person") && !told.contains("\napproved "), "{told}");
+}
+
 /// What a run is just committing is no news about others.
 #[test]
 fn a_foreign_commit_is_told_unless_a_run_is_under_way() {
