@@ -20,6 +20,7 @@ pub mod policy;
 pub mod record;
 pub mod source;
 pub mod ledger;
+pub mod access;
 pub mod gate;
 pub mod archive;
 pub mod plan;

@@ -101,9 +101,20 @@ pub struct SourceSettings {
 }
 
 /// The log of searches and restores.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Access {
-    pub record: bool,
+    pub record: Record,
+}
+
+/// What becomes of a search or restore that cannot be recorded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Record {
+    /// It is refused before anything is read.
+    #[default]
+    Required,
+    /// It is answered, and the answer says that nobody recorded it.
+    BestEffort,
 }
 
 /// A settings file that cannot be used, with all its mistakes.

@@ -4,6 +4,7 @@ use super::args::{ApproveArgs, Args};
 use super::days::{ranges, total};
 use super::open::House;
 use super::output::Output;
+use super::person;
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::pipeline;
@@ -21,7 +22,7 @@ pub fn approve(args: &Args, approve: &ApproveArgs, output: &mut Output) -> Resul
         return Err(Error::new(Kind::Usage, "approving the plan", "--reason is empty")
             .with_hint("say why, for those who ask later: a ticket, a decision, a name"));
     }
-    let by = approve.by.clone().or_else(login).ok_or_else(|| {
+    let by = approve.by.clone().or_else(person::login).ok_or_else(|| {
         Error::new(Kind::Usage, "approving the plan", "nobody is logged in by name")
             .with_hint("say who consents: --by NAME")
     })?;
@@ -55,10 +56,4 @@ fn because(day: &DayVerdict) -> String {
         _ => None,
     });
     asked.unwrap_or_default()
-}
-
-fn login() -> Option<String> {
-    ["SUDO_USER", "USER", "LOGNAME", "USERNAME"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
 }

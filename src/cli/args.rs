@@ -110,6 +110,9 @@ pub enum Command {
     #[command(after_help = "Reads only, and works while a run is under way.\n\
         Exit codes: 0 fine · 1 the last run failed, never ended, or is too long ago · 3 it left objects undone · 4 a decision waits · 5 damage found.")]
     Status(StatusArgs),
+    /// Who searched and restored what, and when
+    #[command(subcommand)]
+    Access(AccessCommand),
     /// Look at the ledger: what was intended, what was done
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -232,6 +235,35 @@ pub struct RestoreArgs {
     /// Where to write the manifest [default: beside the file; none for `-`]
     #[arg(long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
+    /// Who asks, for the access log [default: the name you are logged in with]
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AccessCommand {
+    /// One line a search or restore, oldest first
+    #[command(
+        after_help = "Examples:\n  holdfast access list\n  holdfast access list --last 20 --writer web-1-alice\n  \
+        holdfast access list --format json | jq -r '.[] | select(.what == \"restore\") | .text.is'\n\n\
+        Names are what the askers said: nobody proved them. Exit code 5: entries are missing or damaged."
+    )]
+    List {
+        /// Only the newest so many
+        #[arg(long, value_name = "N")]
+        last: Option<usize>,
+        /// Only those of one writer: a host and a user
+        #[arg(long, value_name = "WRITER")]
+        writer: Option<String>,
+    },
+    /// One search or restore whole: its text, its answer, what it lacked
+    #[command(after_help = "Example:\n  holdfast access show web-1-alice 12")]
+    Show {
+        /// The host and user who asked, as `list` names them
+        writer: String,
+        /// The number of the entry
+        seq: u64,
+    },
 }
 
 #[derive(Debug, Subcommand)]

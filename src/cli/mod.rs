@@ -1,5 +1,6 @@
 //! The command line: arguments in, words and exit codes out. The only module that prints, through `output`.
 
+mod access;
 mod approve;
 mod args;
 mod by_hand;
@@ -12,10 +13,12 @@ mod nights;
 mod days;
 mod open;
 mod output;
+mod person;
 mod plan;
 mod policy;
 mod progress;
 mod quarantine;
+mod record;
 mod restore;
 mod run;
 mod schedule;
@@ -75,6 +78,7 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
         Command::Verify => verify::verify(args, output),
         Command::Why(why) => why::why(args, why, output),
         Command::Status(status) => status::status(args, status, output),
+        Command::Access(command) => access::access(args, command, output),
         Command::Ledger(command) => ledger::ledger(args, command, output),
         Command::Quarantine(command) => quarantine::quarantine(args, command, output),
         Command::Policy(command) => policy::policy(args, command, output),

@@ -9,14 +9,17 @@ use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::args::{Args, RestoreArgs};
 use super::open::House;
 use super::output::{Output, count};
+use super::record::{Handed, Recording};
+use crate::access::{Ended, EntryName, What};
 use crate::error::{Error, Kind, Result};
-use crate::restore::{Manifest, RecordSink, RestoreRequest, RestoredFile, restore as restore_records};
-use crate::storage::Missing;
+use crate::restore::{Manifest, RecordSink, RestoreRequest, RestoredFile, Unseen, restore as restore_records};
+use crate::storage::{Missing, Store};
 
 pub fn restore(args: &Args, restore: &RestoreArgs, output: &mut Output) -> Result<u8> {
     if restore.predicate.is_some() {
@@ -35,17 +38,16 @@ pub fn restore(args: &Args, restore: &RestoreArgs, output: &mut Output) -> Resul
         to: restore.to.as_deref().map(|text| bound(text, &zone, Edge::To)).transpose()?,
     };
     let house = House::open(args, output)?;
-    let (archive, chain) = (house.archive(Missing::Refuse)?, house.chain()?);
-    let mut sink = Sink::open(&restore.output)?;
-    let restored = restore_records(&archive, chain.state(), &request, &mut sink);
-    let mut manifest = match restored {
-        Ok(manifest) => manifest,
-        Err(error) => {
-            sink.abandon();
-            return Err(error);
-        }
-    };
-    manifest.files = sink.finish()?;
+    let archive = house.archive(Missing::Refuse)?;
+    let (by, tables, asked) = (restore.by.as_deref(), vec![restore.table.clone()], in_words(&request, restore));
+    let recording = Recording::begin(&house, &archive, by, What::Restore, tables, &asked, output)?;
+    let mut handed = Handed { rows: 0, bytes: 0, ended: Ended::Whole, unseen: Vec::new() };
+    let restored = give(&house, &archive, &request, &restore.output, &mut handed);
+    if let Err(error) = &restored {
+        handed.ended = Ended::Failed(error.to_string());
+    }
+    let ended = recording.end(&house, &handed, output);
+    let Some(manifest) = restored? else { return ended.map(|()| 0) };
     let beside = match (&restore.manifest, restore.output.as_str()) {
         (Some(path), _) => Some(path.clone()),
         (None, "-") => None,
@@ -53,10 +55,97 @@ pub fn restore(args: &Args, restore: &RestoreArgs, output: &mut Output) -> Resul
         (None, file) => Some(PathBuf::from(format!("{file}.manifest.json"))),
     };
     if let Some(path) = &beside {
-        write_manifest(path, &manifest)?;
+        write_manifest(
+            path,
+            &Answer { recorded: recording.entry(), unrecorded: recording.unrecorded(), manifest: &manifest },
+        )?;
     }
     say(&manifest, beside.as_deref(), output);
+    ended?;
     Ok(if manifest.unseen.damaged.is_empty() { 0 } else { Kind::Damaged.exit_code() })
+}
+
+/// Restores into the sink, and counts in `handed` what it takes. None: whoever read stdout has enough.
+fn give(
+    house: &House,
+    archive: &Store,
+    request: &RestoreRequest,
+    output: &str,
+    handed: &mut Handed,
+) -> Result<Option<Manifest>> {
+    let chain = house.chain()?;
+    let mut sink = Counting { sink: Sink::open(output)?, handed };
+    let restored = restore_records(archive, chain.state(), request, &mut sink);
+    match restored.and_then(|manifest| sink.sink.flush().map(|()| manifest)) {
+        Ok(mut manifest) => {
+            manifest.files = sink.sink.finish()?;
+            handed.unseen = unseen(&manifest);
+            let damaged = manifest.unseen.damaged.len() as u64;
+            if damaged > 0 {
+                handed.ended =
+                    Ended::CutShort(format!("{} not restored", count(damaged, "damaged segment", "damaged segments")));
+            }
+            Ok(Some(manifest))
+        }
+        Err(_) if sink.sink.is_closed() => {
+            handed.ended = Ended::CutShort("the reader of stdout went away".into());
+            Ok(None)
+        }
+        Err(error) => {
+            sink.sink.abandon();
+            Err(error)
+        }
+    }
+}
+
+/// What was asked, for the access log.
+fn in_words(request: &RestoreRequest, restore: &RestoreArgs) -> String {
+    let mut text = format!("records of {}", request.table);
+    if let Some(from) = request.from {
+        text += &format!(" from {from}");
+    }
+    if let Some(to) = request.to {
+        text += &format!(" before {to}");
+    }
+    text + &format!(", to {}", if restore.output == "-" { "stdout" } else { &restore.output })
+}
+
+/// What the answer lacks, in short.
+fn unseen(manifest: &Manifest) -> Vec<String> {
+    let Unseen { quarantined, damaged, open_batches } = &manifest.unseen;
+    let some = |number: u64, one: &str, many: &str| (number > 0).then(|| count(number, one, many));
+    let unseen = [
+        some(*quarantined, "record in quarantine", "records in quarantine"),
+        some(*open_batches, "batch not committed yet", "batches not committed yet"),
+        some(damaged.len() as u64, "damaged segment", "damaged segments"),
+        Some("raw logs that are not archived yet".to_owned()),
+    ];
+    unseen.into_iter().flatten().collect()
+}
+
+/// The manifest as it is written: where the question stands in the access log, or why it does not.
+#[derive(Serialize)]
+struct Answer<'a> {
+    recorded: Option<&'a EntryName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unrecorded: Option<&'a str>,
+    #[serde(flatten)]
+    manifest: &'a Manifest,
+}
+
+/// Counts what a sink takes.
+struct Counting<'a> {
+    sink: Sink,
+    handed: &'a mut Handed,
+}
+
+impl RecordSink for Counting<'_> {
+    fn record(&mut self, day: Date, record: &[u8]) -> Result<()> {
+        self.sink.record(day, record)?;
+        self.handed.rows += 1;
+        self.handed.bytes += record.len() as u64 + 1;
+        Ok(())
+    }
 }
 
 /// What the answer is, and what it lacks (I13): on stderr, so that stdout holds bare records.
@@ -99,7 +188,7 @@ fn bound(text: &str, zone: &TimeZone, edge: Edge) -> Result<Timestamp> {
     })
 }
 
-fn write_manifest(path: &Path, manifest: &Manifest) -> Result<()> {
+fn write_manifest(path: &Path, manifest: &Answer<'_>) -> Result<()> {
     let mut text = serde_json::to_vec_pretty(manifest)
         .map_err(|source| Error::from_source(Kind::Internal, "writing the manifest", source))?;
     text.push(b'\n');
@@ -113,7 +202,11 @@ fn failed(path: &Path, source: io::Error) -> Error {
 
 /// Where records go.
 enum Sink {
-    Stdout(BufWriter<io::Stdout>),
+    Stdout {
+        stdout: BufWriter<io::Stdout>,
+        /// Its reader went away: `| head` has enough.
+        closed: bool,
+    },
     File(Box<Target>),
     /// One file a day.
     Folder {
@@ -126,7 +219,7 @@ enum Sink {
 impl Sink {
     fn open(output: &str) -> Result<Self> {
         if output == "-" {
-            return Ok(Sink::Stdout(BufWriter::with_capacity(1 << 20, io::stdout())));
+            return Ok(Sink::Stdout { stdout: BufWriter::with_capacity(1 << 20, io::stdout()), closed: false });
         }
         if output.ends_with('/') {
             let folder = PathBuf::from(output);
@@ -136,12 +229,17 @@ impl Sink {
         Ok(Sink::File(Box::new(Target::create(Path::new(output))?)))
     }
 
+    /// Writes what is still held back for stdout.
+    fn flush(&mut self) -> Result<()> {
+        match self {
+            Sink::Stdout { stdout, closed } => stdout.flush().map_err(|source| stdout_failed(source, closed)),
+            _ => Ok(()),
+        }
+    }
+
     fn finish(self) -> Result<Vec<RestoredFile>> {
         match self {
-            Sink::Stdout(mut stdout) => {
-                stdout.flush().map_err(|source| failed(Path::new("stdout"), source))?;
-                Ok(Vec::new())
-            }
+            Sink::Stdout { .. } => Ok(Vec::new()),
             Sink::File(target) => Ok(vec![target.finish()?]),
             Sink::Folder { open, mut done, .. } => {
                 if let Some((_, target)) = open {
@@ -152,9 +250,13 @@ impl Sink {
         }
     }
 
+    fn is_closed(&self) -> bool {
+        matches!(self, Sink::Stdout { closed: true, .. })
+    }
+
     fn abandon(self) {
         match self {
-            Sink::Stdout(_) => {}
+            Sink::Stdout { .. } => {}
             Sink::File(target) => target.abandon(),
             Sink::Folder { open, .. } => {
                 if let Some((_, target)) = open {
@@ -168,13 +270,9 @@ impl Sink {
 impl RecordSink for Sink {
     fn record(&mut self, day: Date, record: &[u8]) -> Result<()> {
         match self {
-            Sink::Stdout(stdout) => {
+            Sink::Stdout { stdout, closed } => {
                 let written = stdout.write_all(record).and_then(|()| stdout.write_all(b"\n"));
-                match written {
-                    // `| head` has enough.
-                    Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-                    other => other.map_err(|source| failed(Path::new("stdout"), source)),
-                }
+                written.map_err(|source| stdout_failed(source, closed))
             }
             Sink::File(target) => target.record(record),
             Sink::Folder { folder, open, done } => {
@@ -191,6 +289,11 @@ impl RecordSink for Sink {
             }
         }
     }
+}
+
+fn stdout_failed(source: io::Error, closed: &mut bool) -> Error {
+    *closed = source.kind() == io::ErrorKind::BrokenPipe;
+    failed(Path::new("stdout"), source)
 }
 
 /// One file being written; it has its name only once it is whole.

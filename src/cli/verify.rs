@@ -3,6 +3,7 @@
 use super::args::Args;
 use super::open::House;
 use super::output::{Output, count, number, size};
+use crate::access::CheckedChain;
 use crate::error::Result;
 use crate::storage::Missing;
 use crate::verify::{Finding, Verification};
@@ -67,6 +68,9 @@ pub fn lines(found: &Verification) -> Vec<String> {
             count(found.raw_objects, "object", "objects")
         ));
     }
+    if let Some(line) = access_line(&found.access) {
+        lines.push(line);
+    }
     for (title, findings) in [("DAMAGED", &found.damage), ("FOREIGN", &found.foreign), ("note", &found.notes)] {
         for Finding { what, why, meaning } in findings {
             lines.push(format!("{title}: {what}"));
@@ -80,4 +84,23 @@ pub fn lines(found: &Verification) -> Vec<String> {
         (damage, _) => format!("DAMAGE FOUND: {}", count(damage, "finding", "findings")),
     });
     lines
+}
+
+/// How many entries the access log has, and what is not in them any more.
+fn access_line(chains: &[CheckedChain]) -> Option<String> {
+    let of = |each: fn(&CheckedChain) -> u64| chains.iter().map(each).sum::<u64>();
+    let (entries, unanswered, destroyed) =
+        (of(|chain| chain.entries), of(|chain| chain.unanswered), of(|chain| chain.destroyed));
+    if entries == 0 {
+        return None;
+    }
+    let (entries, writers) = (count(entries, "entry", "entries"), count(chains.len() as u64, "writer", "writers"));
+    let mut line = format!("access      {entries} of {writers}");
+    if unanswered > 0 {
+        line += &format!(", {unanswered} of them without an outcome");
+    }
+    if destroyed > 0 {
+        line += &format!("; {} destroyed", count(destroyed, "sealed text", "sealed texts"));
+    }
+    Some(line)
 }

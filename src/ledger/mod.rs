@@ -21,7 +21,7 @@ pub use entry::{
 };
 pub use expiry::{ApprovedItem, Ground, Keeping, Settled};
 pub use lease::{Lease, LocalLease, holder};
-pub use sealed::unseal;
+pub use sealed::{seal_in, unseal, unseal_in};
 pub use state::{
     AcceptedPolicy, Approval, Batch, Checkpoint, KnownContent, KnownObject, OpenDestroy, Prepared, Quarantined,
     Retirement, Stage, State,

@@ -16,7 +16,7 @@ use super::diagnose::{Mistake, Problem, Source, Warning};
 use super::reader::{Located, Notes, TableReader, read_document};
 use super::value;
 use super::window::Window;
-use super::{Access, Delete, Schedule, Settings, SourceSettings, cron};
+use super::{Access, Delete, Record, Schedule, Settings, SourceSettings, cron};
 
 const DEFAULT_MEMORY_BYTES: u64 = 1 << 30;
 const DEFAULT_SETTLE: Duration = Duration::from_secs(3600);
@@ -62,12 +62,11 @@ fn read_settings(mut top: TableReader<'_>, warner: &mut Warner<'_>, base: &Path)
     let mut metrics = None;
     let schedule = top.table("schedule").map(|table| read_schedule(table, &mut metrics, base));
     let access = top.table("access").map(|mut table| {
-        let record = table.boolean("record");
-        warner.later(&record, "the access log comes with a later version", "searches and restores are not logged yet");
+        let record = table.parsed("record", "\"required\" or \"best-effort\"", record);
         table.finish();
-        Access { record: record.is_none_or(|record| record.value) }
+        Access { record: record.map(|record| record.value).unwrap_or_default() }
     });
-    let sources: Vec<_> = top.tables("source").into_iter().map(|table| read_source(table, base)).collect();
+    let sources: Vec<_> = top.tables("source").into_iter().map(|table| read_source(table, base, warner)).collect();
     let notes = top.notes();
     top.finish();
 
@@ -98,7 +97,7 @@ fn read_settings(mut top: TableReader<'_>, warner: &mut Warner<'_>, base: &Path)
         approvers: approvers.map_or(1, |approvers| approvers.value),
         schedule: schedule.unwrap_or_default(),
         sources: sources.into_iter().map(SourceDraft::finish).collect::<Option<_>>()?,
-        access: access.unwrap_or(Access { record: true }),
+        access: access.unwrap_or_default(),
         warnings: std::mem::take(&mut warner.warnings),
     })
 }
@@ -179,7 +178,7 @@ impl SourceDraft {
     }
 }
 
-fn read_source(mut table: TableReader<'_>, base: &Path) -> SourceDraft {
+fn read_source(mut table: TableReader<'_>, base: &Path, warner: &mut Warner<'_>) -> SourceDraft {
     let name = table.parsed("name", "like \"collector\"", |text| valid_name("source", text));
     let url = table.parsed("url", "a path or URL", |text| value::location(text, base));
     let layout = table.parsed("layout", "a path template or a layout's name", |text| not_empty("layout", text));
@@ -192,6 +191,7 @@ fn read_source(mut table: TableReader<'_>, base: &Path) -> SourceDraft {
         table.missing(key, problem.with_hint(format!("add one, like {example}")));
     }
     let format = table.parsed("format", "a format's name", |text| not_empty("format", text));
+    warner.later(&format, "`format` comes with a later version", "until then an object's contents tell what it is");
     let workspace = table.parsed("workspace", "like \"main\"", |text| valid_name("workspace", text));
     let settle = table.parsed("settle", "a duration like \"1h\"", value::duration);
     table.finish();
@@ -211,6 +211,16 @@ fn valid_name(what: &str, text: &str) -> Result<String, Problem> {
     }
     Err(Problem::new(format!("`{text}` is no name for a {what}"), "not a name")
         .with_hint("letters, digits, `_`, `-` and `.`, not starting with `.`"))
+}
+
+fn record(text: &str) -> Result<Record, Problem> {
+    match text {
+        "required" => Ok(Record::Required),
+        "best-effort" => Ok(Record::BestEffort),
+        _ => Err(Problem::new(format!("`{text}` is no way to record"), "not understood").with_hint(
+            "\"required\": what cannot be recorded is refused; \"best-effort\": it is answered, and the answer says so",
+        )),
+    }
 }
 
 fn not_empty(key: &str, text: &str) -> Result<String, Problem> {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::access::CheckedChain;
 use crate::error::Kind;
 use crate::ledger::Head;
 
@@ -18,6 +19,8 @@ pub struct Verification {
     /// Segments out of their table that could be put back.
     pub retired: u64,
     pub raw_objects: u64,
+    /// The chains of the access log.
+    pub access: Vec<CheckedChain>,
     /// The newest entry that something outside the chain has seen.
     pub witnessed: Option<u64>,
     pub witness: Option<String>,

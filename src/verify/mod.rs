@@ -1,6 +1,6 @@
 //! Is what was written still what is there? Reads everything, changes nothing.
 //!
-//! The ledger's chain and its attachments, the witnesses outside it, each Delta commit and checkpoint, each segment byte
+//! The ledger's chain and its attachments, the witnesses outside it, the access log's chains, each Delta commit and checkpoint, each segment byte
 //! for byte and row for row, the quarantine, and raw objects that are archived but not cleared. It claims no more than
 //! the newest surviving witness supports (DESIGN §7).
 
@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use object_store::path::Path;
 
+use crate::access;
 use crate::archive::table_path;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{
@@ -51,6 +52,7 @@ pub fn verify(
     threads: usize,
 ) -> Result<Verification> {
     let mut found = verify_ledger(ledger)?;
+    check_access(archive, &mut found)?;
     let chain = match Chain::open(ledger.clone(), "verify", Box::new(String::new)) {
         Ok(chain) => chain,
         Err(error) if error.kind() == Kind::Damaged => {
@@ -130,6 +132,16 @@ fn check_chain(ledger: &Store, found: &mut Verification) -> Result<()> {
         }
     }
     check_head(ledger, head.as_ref(), found)
+}
+
+/// The access log stands for itself: the ledger knows nothing of it.
+fn check_access(archive: &Store, found: &mut Verification) -> Result<()> {
+    let checked = access::check(archive)?;
+    let finding = |flaw: access::Flaw| Finding { what: flaw.what, why: flaw.why, meaning: flaw.meaning.to_owned() };
+    found.damage.extend(checked.damage.into_iter().map(finding));
+    found.notes.extend(checked.notes.into_iter().map(finding));
+    found.access = checked.chains;
+    Ok(())
 }
 
 fn claimed_prev(bytes: &[u8]) -> Option<String> {

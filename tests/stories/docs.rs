@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use holdfast::access;
 use holdfast::archive::{QuarantineItem, commit_path, quarantine_folder, segment_path};
 use holdfast::ledger::{
     Armed, AttachmentRef, BatchInput, Body, CommittedTable, Counts, Entry, Head, HoldScope, Kept, ObjectId,
@@ -135,6 +136,43 @@ fn format_names_every_member_of_the_ledger() {
         whole_object: false,
     };
     look(&item, &quoted(section(&text, "## Quarantine files")), &mut missing);
+    assert!(missing.is_empty(), "docs/FORMAT.md does not name {missing:?}");
+}
+
+#[test]
+fn format_names_every_member_of_the_access_log() {
+    let text = read("docs/FORMAT.md");
+    let section = section(&text, "## Access log");
+    let (explained, kinds) = (quoted(section), rows(section));
+    let sealed = || SealedRef { sha256: String::new() };
+    let answer =
+        |outcome| access::Body::Answered(access::Answer { asked: 0, rows: 0, bytes: 0, outcome, unseen: vec![] });
+    let bodies = [
+        access::Body::Asked {
+            who: access::Who::Asserted(sealed()),
+            what: access::What::Search,
+            tables: vec![table()],
+            text: sealed(),
+        },
+        answer(access::Outcome::Whole),
+        answer(access::Outcome::CutShort(sealed())),
+        answer(access::Outcome::Failed(sealed())),
+    ];
+    let mut missing = BTreeSet::new();
+    for body in bodies {
+        let entry = access::Entry {
+            seq: 0,
+            at: Timestamp::UNIX_EPOCH,
+            nonce: String::new(),
+            prev: String::new(),
+            lost: Some(Head { seq: 0, sha256: String::new() }),
+            body,
+        };
+        let entry = serde_json::to_value(entry).unwrap();
+        let kind = entry["kind"].as_str().unwrap();
+        assert!(kinds.iter().any(|row| row.len() == 3 && quoted(row[0]).contains(kind)), "{kind}");
+        look(&entry, &explained, &mut missing);
+    }
     assert!(missing.is_empty(), "docs/FORMAT.md does not name {missing:?}");
 }
 

@@ -32,8 +32,8 @@ const ONLY_HERE: &[(&str, &[&str], &str)] = &[
     ("fs::rename(", &["src/storage/durable.rs", RESTORED, METRICS], "I3: a rename takes a name away"),
     (
         "Put::Overwrite",
-        &["src/storage/store.rs", "src/ledger/chain.rs", "src/ledger/store_clock.rs"],
-        "I3: overwriting destroys; only what repeats the ledger is written again",
+        &["src/storage/store.rs", "src/ledger/chain.rs", "src/ledger/store_clock.rs", "src/access/chain.rs"],
+        "I3: overwriting destroys; only what repeats the ledger or the access log is written again",
     ),
     (
         "PutMode::Overwrite",

@@ -23,6 +23,7 @@ mod support;
 #[path = "../support/world.rs"]
 mod world;
 
+mod access;
 mod bounded;
 mod breaker;
 mod clock;

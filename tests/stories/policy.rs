@@ -257,12 +257,14 @@ fn mistakes_of_settings() {
     let inside = source.replace("/var/log/landing", "/srv/holdfast/raw");
     insta::assert_snapshot!("settings_source_in_archive", settings_mistakes_of(&inside));
     let missing = Settings::parse("[delete]\nraw = true\n", Path::new("/etc/holdfast")).unwrap_err();
+    let record = settings_mistakes_of("[access]\nrecord = \"sometimes\"\n");
+    insta::assert_snapshot!("settings_record", record);
     insta::assert_snapshot!("settings_archive_missing", render_all(&missing, false));
 }
 
 #[test]
 fn warnings_of_settings_name_what_has_no_effect() {
-    let text = "archive = \"/srv/holdfast\"\n\n[access]\nrecord = false\n";
+    let text = "archive = \"/srv/holdfast\"\n\n[[source]]\nname = \"c\"\nurl = \"/var/log/c\"\nlayout = \"{table}/{date}/*\"\nformat = \"ndjson\"\n";
     let settings = Settings::parse(text, Path::new("/etc/holdfast")).unwrap();
     let warnings: Vec<String> = settings.warnings().iter().map(|warning| warning.render(false)).collect();
     insta::assert_snapshot!("settings_warning", warnings.join("\n\n"));

@@ -35,6 +35,8 @@ pub enum Fault {
     PauseAfter,
     /// The call and all later writes find the disk full; reads go on.
     DiskFull,
+    /// The call and all later writes are forbidden; reads go on: credentials that may only read.
+    ReadOnly,
 }
 
 /// One call, as it was made.
@@ -79,7 +81,8 @@ struct Inner {
     calls: Vec<Call>,
     planned: Option<(When, Fault)>,
     dead: bool,
-    full: bool,
+    /// What all writes find from now on.
+    refusal: Option<Fault>,
     pause: Option<Paused>,
 }
 
@@ -102,7 +105,7 @@ enum Turn {
     WorkThenFail,
     Wait(Paused),
     WorkThenWait(Paused),
-    Full,
+    Refuse(Fault),
 }
 
 impl Faults {
@@ -154,8 +157,8 @@ impl Faults {
         if inner.dead {
             return Turn::Fail;
         }
-        if inner.full {
-            return if writes { Turn::Full } else { Turn::Work };
+        if let Some(refusal) = inner.refusal {
+            return if writes { Turn::Refuse(refusal) } else { Turn::Work };
         }
         let Some(fault) = strikes else { return Turn::Work };
         match fault {
@@ -167,14 +170,15 @@ impl Faults {
             }
             Fault::PauseBefore => inner.pause.take().map_or(Turn::Work, Turn::Wait),
             Fault::PauseAfter => inner.pause.take().map_or(Turn::Work, Turn::WorkThenWait),
-            Fault::DiskFull => {
-                inner.full = true;
-                if writes { Turn::Full } else { Turn::Work }
+            Fault::DiskFull | Fault::ReadOnly => {
+                inner.refusal = Some(fault);
+                if writes { Turn::Refuse(fault) } else { Turn::Work }
             }
         }
     }
 
     async fn around<T>(&self, call: Call, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let call_path = call.path.clone();
         match self.turn(call) {
             Turn::Work => work.await,
             Turn::Fail => Err(broken()),
@@ -192,7 +196,8 @@ impl Faults {
                 pause(&paused).await;
                 answer
             }
-            Turn::Full => Err(full()),
+            Turn::Refuse(Fault::ReadOnly) => Err(forbidden(call_path)),
+            Turn::Refuse(_) => Err(full()),
         }
     }
 }
@@ -207,6 +212,10 @@ async fn pause(paused: &Paused) {
 
 fn broken() -> Error {
     Error::Generic { store: "faults", source: "the test broke this call".into() }
+}
+
+fn forbidden(path: String) -> Error {
+    Error::PermissionDenied { path, source: "these credentials may only read".into() }
 }
 
 fn full() -> Error {
