@@ -22,6 +22,8 @@ pub enum Kind {
     Decision,
     /// What was written is not what is there any more.
     Damaged,
+    /// The answer would not be what was asked for: incomplete, or beyond a limit that the asker set.
+    Incomplete,
     /// Another run holds the lease.
     LeaseHeld,
     /// Another run took over: this one ends.
@@ -34,7 +36,7 @@ impl Kind {
     /// The process exit code (DESIGN §8).
     pub fn exit_code(self) -> u8 {
         match self {
-            Kind::Policy | Kind::Store | Kind::Fenced | Kind::Internal => 1,
+            Kind::Policy | Kind::Store | Kind::Incomplete | Kind::Fenced | Kind::Internal => 1,
             Kind::Usage => 2,
             Kind::Object => 3,
             Kind::Decision => 4,

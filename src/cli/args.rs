@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::policy::PolicyCommand;
+use super::search::SearchArgs;
 use crate::names::TableName;
 
 /// Keeps logs as long as policy says and can prove it.
@@ -21,7 +22,7 @@ pub struct Args {
     /// The settings file [default: $HOLDFAST_CONFIG, ./holdfast.toml, /etc/holdfast/holdfast.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// What to print: words for people, JSON for programs, Markdown for pull requests (`policy diff` only)
+    /// What to print: words for people, JSON for programs; `policy diff` knows Markdown, `search` CSV, Parquet and Arrow
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Log more: -v what is done, -vv every step
@@ -39,6 +40,9 @@ pub enum Format {
     Text,
     Json,
     Markdown,
+    Csv,
+    Parquet,
+    Arrow,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -87,6 +91,17 @@ pub enum Command {
         missed is caught up once. `holdfast check` shows when each line fires next."
     )]
     Schedule,
+    /// Ask the archive in SQL
+    #[command(
+        after_help = "Examples:\n  holdfast search \"SELECT Account, count(*) FROM SecurityEvent WHERE EventID = 4625 AND TimeGenerated >= '2024-03-01' GROUP BY 1\"\n  \
+        holdfast search \"SELECT * FROM SigninLogs WHERE UserPrincipalName ILIKE '%alice%' ORDER BY TimeGenerated DESC\" --limit 20\n  \
+        holdfast search \"SELECT LocationDetails ->> 'city' AS city, count(*) FROM SigninLogs GROUP BY 1\" --format csv --output cities.csv\n  \
+        holdfast search \"SELECT count(*) FROM SecurityEvent\" --explain      what it would read\n\n\
+        Names may be written in any case; `workspace.Table` where two workspaces have the table. Every answer ends with what it \
+        was made from and what it did not see: on stderr, or for --format json as a last line.\n\
+        Exit codes: 0 answered · 1 failed, cut short by --timeout or Ctrl-C, or less than --strict asks for · 2 the query is wrong · 5 damage found."
+    )]
+    Search(SearchArgs),
     /// Give archived records back as they were, as NDJSON
     #[command(
         after_help = "Examples:\n  holdfast restore --table SecurityEvent --from 2024-03-01 --to 2024-03-31 --output march.ndjson.gz\n  \

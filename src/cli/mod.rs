@@ -22,6 +22,7 @@ mod record;
 mod restore;
 mod run;
 mod schedule;
+mod search;
 mod service;
 mod status;
 mod table;
@@ -62,10 +63,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
-    if args.format == Format::Markdown && !matches!(args.command, Command::Policy(PolicyCommand::Diff(_))) {
-        return Err(Error::new(Kind::Usage, "reading the command line", "only `policy diff` prints Markdown")
-            .with_hint("leave --format out, or say --format json"));
-    }
+    check_format(args)?;
     match &args.command {
         Command::Check(check) => check::check(args, check, output),
         Command::Plan(plan) => plan::plan(args, plan, output),
@@ -74,6 +72,7 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
         Command::Adopt(adopt) => by_hand::adopt(args, adopt, output),
         Command::Run(run) => run::run(args, run, output),
         Command::Schedule => schedule::schedule(args, output),
+        Command::Search(search) => search::search(args, search, output),
         Command::Restore(restore) => restore::restore(args, restore, output),
         Command::Verify => verify::verify(args, output),
         Command::Why(why) => why::why(args, why, output),
@@ -90,4 +89,18 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
             Ok(0)
         }
     }
+}
+
+/// Every command prints text and JSON; a few know more.
+fn check_format(args: &Args) -> Result<()> {
+    let fits = match args.format {
+        Format::Text | Format::Json => true,
+        Format::Markdown => matches!(args.command, Command::Policy(PolicyCommand::Diff(_))),
+        Format::Csv | Format::Parquet | Format::Arrow => matches!(args.command, Command::Search(_)),
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Usage, "reading the command line", "this command does not print in that format")
+        .with_hint("leave --format out, or say --format json; `search` also knows csv, parquet and arrow, `policy diff` markdown"))
 }

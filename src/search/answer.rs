@@ -22,6 +22,17 @@ pub enum Cut {
     Interrupted,
 }
 
+impl Cut {
+    /// For logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cut::Rows => "cut short by --limit",
+            Cut::Time => "cut short by --timeout",
+            Cut::Interrupted => "interrupted",
+        }
+    }
+}
+
 /// The last words of a search: what was answered, from what, and what was not seen.
 #[derive(Debug, Clone, Serialize)]
 pub struct Answer {

@@ -30,5 +30,5 @@ mod value;
 pub use answer::{Answer, Cut, TableAnswer};
 pub use estimate::{Estimate, TableEstimate};
 pub use predicate::Predicate;
-pub use query::{Query, SearchRequest, Site};
+pub use query::{Query, SearchRequest, Site, tables_of};
 pub use unseen::{Listed, Unseen, list};

@@ -36,6 +36,7 @@ use crate::policy::{ClockSource, Rule};
 use crate::storage::Store;
 
 /// What is searched.
+#[expect(missing_debug_implementations, reason = "it lends a closure")]
 pub struct Site<'a> {
     pub archive: &'a Store,
     pub state: &'a State,
@@ -192,11 +193,6 @@ impl Query {
         let complete = cut.is_none() && tables.iter().all(TableAnswer::is_whole);
         Answer { rows, complete, cut, tables }
     }
-
-    /// The tables of the query.
-    pub fn tables(&self) -> impl Iterator<Item = &TableName> {
-        self.tables.iter().map(|searched| &searched.table.name)
-    }
 }
 
 impl Searched {
@@ -274,6 +270,19 @@ fn ensure_schema(context: &SessionContext, workspace: &str) -> datafusion::error
 
 fn references(context: &SessionContext, statement: &Statement) -> Result<Vec<TableReference>> {
     context.state().resolve_table_references(statement).map_err(|error| failed(error, ""))
+}
+
+/// The tables that a query names; nothing of them is read. With `raw` those that lie raw only are known too.
+pub fn tables_of(site: &Site<'_>, sql: &str, raw: Option<&Listed>) -> Result<Vec<TableName>> {
+    let context = session(site)?;
+    let mut tables: Vec<TableName> = Vec::new();
+    for reference in references(&context, &statement(&context, sql)?)? {
+        let name = resolve(site, &reference, raw)?;
+        if !tables.contains(&name) {
+            tables.push(name);
+        }
+    }
+    Ok(tables)
 }
 
 /// The table that a query means: `Table`, or `workspace.Table`.

@@ -16,7 +16,7 @@ use crate::source::{DiscoverOptions, RawObject, discover};
 use crate::storage::Store;
 
 /// The raw objects of all sources, and what could not be listed.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Listed {
     /// Those that hold records which are in no segment, with the store they lie in.
     pub waiting: Vec<(Store, Planned)>,
