@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::policy::PolicyCommand;
+use super::restore::Compress;
 use super::search::SearchArgs;
 use crate::names::TableName;
 
@@ -105,9 +106,12 @@ pub enum Command {
     /// Give archived records back as they were, as NDJSON
     #[command(
         after_help = "Examples:\n  holdfast restore --table SecurityEvent --from 2024-03-01 --to 2024-03-31 --output march.ndjson.gz\n  \
-        holdfast restore --table SecurityEvent --output restored/      one file a day\n  \
+        holdfast restore --table SecurityEvent --output restored/ --compress zstd      one file a day\n  \
+        cd restored && sha256sum -c SHA256SUMS\n  \
+        holdfast restore --table SecurityEvent --from 2024-03-01 --where \"EventID = 4625 AND Account ILIKE '%admin%'\"\n  \
         holdfast restore --table SecurityEvent | jq .EventID\n\n\
-        A date as --to includes that day; an instant excludes itself. A manifest with SHA-256s stands beside the file."
+        A date as --to includes that day; an instant excludes itself. Beside the file stand a manifest of what it came from \
+        and what it lacks, and a list for sha256sum. Each restore is recorded in the access log."
     )]
     Restore(RestoreArgs),
     /// Check that everything written is still what was written
@@ -241,12 +245,15 @@ pub struct RestoreArgs {
     /// Time zone of dates in --from and --to
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     pub tz: String,
-    /// A predicate on the records (comes with `search`)
+    /// Only records of which this is true, as behind WHERE
     #[arg(long = "where", value_name = "SQL")]
     pub predicate: Option<String>,
     /// A file (`.gz` and `.zst` are packed), a folder with a slash at its end (one file a day), or `-`
     #[arg(long, value_name = "FILE|FOLDER/|-", default_value = "-")]
     pub output: String,
+    /// Pack the files, or stdout [default: as the file's ending says; a folder's files and stdout are plain]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub compress: Option<Compress>,
     /// Where to write the manifest [default: beside the file; none for `-`]
     #[arg(long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,

@@ -13,7 +13,7 @@ use std::path::Path;
 use code::{SourceFile, crate_paths, read_folder, words};
 
 /// Writes what was restored under a partial name, which it gives up or takes away again: nothing of the archive.
-const RESTORED: &str = "src/cli/restore.rs";
+const RESTORED: &str = "src/cli/restore/sink.rs";
 
 /// The same for the answer of a search.
 const ANSWERED: &str = "src/cli/search/write.rs";
