@@ -26,6 +26,7 @@ mod search;
 mod service;
 mod status;
 mod table;
+mod unseen;
 mod verify;
 mod why;
 

@@ -29,6 +29,8 @@ pub fn failed(error: DataFusionError, sql: &str) -> Error {
             store => Error::new(Kind::Store, "searching", store.to_string())
                 .with_hint("nothing was changed; try again, or see to the archive's store"),
         },
+        // What a filter stumbles over while a file is read comes wrapped up like this too.
+        DataFusionError::ParquetError(error) if error.to_string().contains("filter predicate") => unfit(&error.to_string()),
         DataFusionError::ParquetError(error) => Error::new(Kind::Damaged, "searching", error.to_string())
             .with_hint("a segment cannot be read, so no answer is given; run `holdfast verify`"),
         DataFusionError::External(source) => match source.downcast_ref::<Error>() {
@@ -44,26 +46,69 @@ pub fn failed(error: DataFusionError, sql: &str) -> Error {
         DataFusionError::Plan(reason) | DataFusionError::NotImplemented(reason) => {
             Error::new(Kind::Usage, "planning the query", first_line(reason)).with_hint(plan_hint(reason))
         }
-        DataFusionError::Execution(reason) => Error::new(Kind::Usage, "searching", first_line(reason))
-            .with_hint("a value does not fit what the query does with it; `try_cast(… AS …)` gives null instead"),
-        DataFusionError::ArrowError(error, _) => Error::new(Kind::Usage, "searching", error.to_string())
-            .with_hint("a value does not fit what the query does with it; `try_cast(… AS …)` gives null instead"),
+        DataFusionError::Execution(reason) => unfit(reason),
+        DataFusionError::ArrowError(error, _) => unfit(&error.to_string()),
         other => Error::new(Kind::Internal, "searching", first_line(&other.to_string()))
             .with_hint("nothing was changed; please report this, with the query if you may"),
     }
 }
 
+/// A value that does not fit what is done with it.
+fn unfit(reason: &str) -> Error {
+    let hint = match reason.contains("Cannot access field") {
+        true => NESTED,
+        false => "a value does not fit what the query does with it; `try_cast(… AS …)` gives null where it does not",
+    };
+    Error::new(Kind::Usage, "searching", first_line(reason)).with_hint(hint)
+}
+
+const NESTED: &str = "nested values are reached by arrows: `column ->> 'name'`, `column -> 'list' -> 0 ->> 'name'`";
+
+/// What people type who know another language, and what it is here.
+const HABITS: &[(&str, &str)] = &[
+    (" contains ", "it is SQL here: `CommandLine ILIKE '%text%'`"),
+    (" has ", "it is SQL here: `CommandLine ILIKE '%text%'`"),
+    ("ago(", "a time ago is `now() - interval '1 day'`"),
+    (" top ", "the first rows are `SELECT … ORDER BY … LIMIT 5`"),
+    ("| where", "it is SQL here: `SELECT … FROM Table WHERE …`"),
+    ("| summarize", "it is SQL here: `SELECT column, count(*) FROM Table GROUP BY column`"),
+    ("| project", "it is SQL here: `SELECT column, column FROM Table`"),
+    ("==", "equal is a single `=`"),
+];
+
+fn habit(sql: &str) -> Option<&'static str> {
+    let sql = sql.to_lowercase();
+    HABITS.iter().find(|(word, _)| sql.contains(word)).map(|(_, hint)| *hint)
+}
+
 fn parser_hint(sql: &str) -> String {
-    let quotes = sql.matches('\'').count();
-    if quotes % 2 == 1 {
+    if sql.matches('\'').count() % 2 == 1 {
         return "a text stands between single quotes, and a quote in it is written twice: 'O''Brien'".into();
     }
-    "texts stand between single quotes ('4625'), names with spaces or dots between double ones (\"Event.Name\")".into()
+    let general = "texts stand between single quotes ('4625'), names with spaces or dots between double ones (\"Event.Name\")";
+    habit(sql).unwrap_or(general).into()
+}
+
+/// What to type instead of a statement that is no SELECT.
+pub fn not_a_select(sql: &str) -> &'static str {
+    let sql = sql.trim_start().to_lowercase();
+    match sql.split_whitespace().next() {
+        Some("show") => "`holdfast tables` shows the tables, `holdfast schema TABLE` the columns of one",
+        Some("describe" | "desc") => "`holdfast schema TABLE` shows the columns of a table",
+        Some("explain") => "--explain tells what a SELECT would read",
+        _ => "ask with SELECT; nothing is ever changed by a search",
+    }
 }
 
 fn plan_hint(reason: &str) -> &'static str {
     if reason.contains("GROUP BY") || reason.contains("aggregate") {
         return "each column of the SELECT must be in GROUP BY, or inside count(…), max(…) and the like";
+    }
+    if reason.contains("Cannot access field") {
+        return NESTED;
+    }
+    if reason.contains("variable [") {
+        return "a name that begins with @ stands between double quotes: \"@timestamp\"";
     }
     if reason.contains("Invalid function") {
         return "the functions are those of DataFusion SQL, with `->`, `->>` and json_… for nested values";
@@ -97,22 +142,32 @@ fn schema_error(error: &SchemaError) -> Error {
 
 /// The archive does not know the table.
 pub fn no_such_table(reference: &TableReference, known: &[TableName], with_raw: bool) -> Error {
-    let shown = reference.to_string();
-    let mut names: Vec<String> = known.iter().map(|name| format!("{}.{}", name.workspace, name.table)).collect();
-    let wanted = fold(reference.table());
-    names.sort_by_key(|name| strsim::damerau_levenshtein(&fold(name.rsplit('.').next().unwrap_or(name)), &wanted));
-    let hint = match names.first() {
-        Some(near) => format!("did you mean `{near}`? `holdfast tables` shows what there is"),
+    let wanted = fold(&reference.to_string());
+    let far = |name: &TableName| {
+        let spellings = [name.table.clone(), format!("{}.{}", name.workspace, name.table)];
+        spellings.iter().map(|spelling| strsim::damerau_levenshtein(&fold(spelling), &wanted)).min()
+    };
+    let hint = match known.iter().min_by_key(|name| far(name)) {
+        Some(near) => format!("did you mean `{}`? `holdfast tables` shows what there is", as_typed(near)),
         None => "nothing is archived yet: `holdfast run` fills the archive".into(),
     };
     let more = if with_raw { "" } else { "; a table that still lies raw only is found with --include-raw" };
-    Error::new(Kind::Usage, format!("searching {shown}"), "there is no such table in the archive")
+    Error::new(Kind::Usage, format!("searching {reference}"), "there is no such table in the archive")
         .with_hint(format!("{hint}{more}"))
+}
+
+/// A table as a query names it.
+fn as_typed(name: &TableName) -> String {
+    let plain = |part: &str| {
+        let simple = part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !part.starts_with(|c: char| c.is_ascii_digit());
+        if simple { part.to_owned() } else { format!("\"{part}\"") }
+    };
+    format!("{}.{}", plain(&name.workspace), plain(&name.table))
 }
 
 /// More than one workspace has it.
 pub fn which_one(reference: &TableReference, several: &[&TableName]) -> Error {
-    let names: Vec<String> = several.iter().map(|name| format!("{}.{}", name.workspace, name.table)).collect();
+    let names: Vec<String> = several.iter().map(|name| as_typed(name)).collect();
     Error::new(Kind::Usage, format!("searching {reference}"), "more than one workspace has a table of that name")
         .with_hint(format!("say which: {}", names.join(" or ")))
 }

@@ -1,6 +1,7 @@
 //! SQL over the archive, and the one evaluator of predicates (DESIGN §6): the logical row.
 //!
 //! ```text
+//! dialect, names, numbers: the SQL that people type
 //! names ──> query ──> table ─┬─> prune                      which segments
 //!             │              ├─> Parquet, filters pushed     segments whose typed columns hold everything
 //!             │              ├─> exec ─> logical ─┐          segments with values in _hf_rest
@@ -14,11 +15,13 @@
 //! Nothing here writes, deletes, prints, or reads a clock.
 
 mod answer;
+mod dialect;
 mod errors;
 mod estimate;
 mod exec;
 mod logical;
 mod names;
+mod numbers;
 mod predicate;
 mod prune;
 mod query;
@@ -31,4 +34,5 @@ pub use answer::{Answer, Cut, TableAnswer};
 pub use estimate::{Estimate, TableEstimate};
 pub use predicate::Predicate;
 pub use query::{Query, SearchRequest, Site, tables_of};
-pub use unseen::{Listed, Unseen, list};
+pub use prune::Range;
+pub use unseen::{Listed, Unseen, list, unseen};

@@ -6,10 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer, Word};
 
+use super::dialect::Sql;
 use crate::archive::catalogue::fold;
 use crate::error::{Error, Kind, Result};
 
@@ -22,7 +22,7 @@ pub struct Words {
 impl Words {
     /// Errs, with [`Kind::Usage`], on a string or comment that does not end.
     pub fn of(sql: &str) -> Result<Self> {
-        let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().map_err(|error| {
+        let tokens = Tokenizer::new(&Sql, sql).tokenize().map_err(|error| {
             Error::new(Kind::Usage, "reading the query", error.to_string())
                 .with_hint("close the quote: '…' holds a text, \"…\" a name")
         })?;
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn each_name_has_one_spelling() {
         let sql = "select ACCOUNT, Count(*) as Failures from securityevent s where S.account = 'ACCOUNT' and \"timegenerated\" > timestamp '2024-01-01' order by FAILURES -- account";
-        insta::assert_snapshot!(spelled(sql), @r#"select Account, Count(*) as Failures from securityevent s where s.Account = 'ACCOUNT' and "TimeGenerated" > timestamp '2024-01-01' order by Failures -- account"#);
+        insta::assert_snapshot!(spelled(sql), @r#"select "Account", Count(*) as Failures from securityevent s where s."Account" = 'ACCOUNT' and "TimeGenerated" > timestamp '2024-01-01' Order by Failures -- account"#);
     }
 
     #[test]

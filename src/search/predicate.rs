@@ -5,16 +5,22 @@ use std::sync::Arc;
 use arrow::array::{Array, BooleanArray, RecordBatch};
 use arrow::datatypes::Schema;
 use datafusion::common::DFSchema;
-use datafusion::config::Dialect;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
+use jiff::Timestamp;
 
+use super::dialect::parser;
 use super::errors::failed;
 use super::logical::{LogicalRows, Uncast, sql_fields};
 use super::names::Words;
-use super::query::{Site, session};
+use super::numbers::compared;
+use super::query::{session, state_at};
 use crate::archive::schema::{Column, TableSchema};
 use crate::error::{Error, Kind, Result};
+use crate::storage::Store;
+
+/// Judging a batch of rows needs no memory of its own to speak of.
+const MEMORY: u64 = 64 << 20;
 
 /// Says of each row whether it is meant.
 #[derive(Debug)]
@@ -26,16 +32,18 @@ pub struct Predicate {
 
 impl Predicate {
     /// Reads what stands behind `WHERE`. Errs, with [`Kind::Usage`], if it is no predicate on these columns.
-    pub fn parse(site: &Site<'_>, text: &str, table: &TableSchema) -> Result<Self> {
-        let context = session(site)?;
+    /// `now` is what `now()` says.
+    pub fn parse(archive: &Store, text: &str, table: &TableSchema, now: Timestamp) -> Result<Self> {
+        let context = session(archive, MEMORY, 1)?;
         let columns: &[Column] = table.columns();
         let text = Words::of(text)?.spelled(columns.iter().map(|column| column.name.as_str()));
         let wrong = |error| failed(error, &text);
-        let state = context.state();
+        let state = state_at(&context, now);
         let all = Schema::new(sql_fields(columns));
         let schema = DFSchema::try_from(all.clone()).map_err(wrong)?;
-        let parsed = state.sql_to_expr_with_alias(&text, &Dialect::Generic).map_err(wrong)?;
+        let parsed = parser(&text).and_then(|mut parser| parser.parse_into_expr()).map_err(wrong)?;
         let logical = state.create_logical_expr_from_sql_expr(parsed, &schema).map_err(wrong)?;
+        let logical = compared(logical, &schema).map_err(wrong)?.data;
         let expression = state.create_physical_expr(logical, &schema).map_err(wrong)?;
         let kind = expression.data_type(&all).map_err(wrong)?;
         if kind != arrow::datatypes::DataType::Boolean {

@@ -6,23 +6,26 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use datafusion::catalog::MemorySchemaProvider;
+use datafusion::catalog::{MemoryCatalogProvider, MemorySchemaProvider};
 use datafusion::common::Column;
-use datafusion::config::Dialect;
-use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, Expr, SessionConfig, SessionContext};
 use datafusion::common::TableReference;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 use futures::{Future, StreamExt};
+use jiff::Timestamp;
 use url::Url;
 
 use super::answer::{Answer, Cut, RawIncluded, TableAnswer, days, instants};
-use super::errors::{failed, no_such_table, which_one};
+use super::dialect::parser;
+use super::errors::{failed, no_such_table, not_a_select, which_one};
 use super::estimate::{Estimate, of_table as estimate_of};
 use super::names::Words;
+use super::numbers::NumbersInTexts;
 use super::raw::{RawRows, Trouble};
 use super::table::{ArchiveTable, STORE_URL, own_fields};
 use super::unseen::{Listed, of_table, quarantined, unseen};
@@ -42,6 +45,8 @@ pub struct Site<'a> {
     pub state: &'a State,
     /// The rule of a table, if one names it.
     pub rule: &'a dyn Fn(&TableName) -> Option<Rule>,
+    /// What `now()` is.
+    pub now: Timestamp,
     /// What a search may take, in bytes.
     pub memory: u64,
     pub threads: usize,
@@ -85,11 +90,10 @@ struct RawSearched {
 impl Query {
     /// Plans a query. With `raw` its tables hold the raw records of these too.
     pub fn plan(site: &Site<'_>, request: &SearchRequest, raw: Option<&Listed>) -> Result<Self> {
-        let context = session(site)?;
-        let state = context.state();
+        let context = session(site.archive, site.memory, site.threads)?;
         let words = Words::of(&request.sql)?;
         let mut tables: BTreeMap<String, Searched> = BTreeMap::new();
-        for reference in references(&context, &statement(&context, &request.sql)?)? {
+        for reference in references(&context, &statement(&words.spelled([]))?)? {
             let name = resolve(site, &reference, raw)?;
             if !tables.contains_key(&name.key()) {
                 tables.insert(name.key(), open(site, &name, &words, raw)?);
@@ -98,21 +102,20 @@ impl Query {
         let own = own_fields();
         let columns = tables.values().flat_map(|one| one.table.columns()).map(|column| column.name.as_str());
         let sql = words.spelled(columns.chain(own.iter().map(|field| field.name().as_str())));
-        let parsed = statement(&context, &sql)?;
+        let parsed = statement(&sql)?;
         for reference in references(&context, &parsed)? {
             let name = resolve(site, &reference, raw)?;
-            if let Some(workspace) = reference.schema() {
-                ensure_schema(&context, workspace).map_err(|error| failed(error, &request.sql))?;
-            }
+            make_room(&context, &reference).map_err(|error| failed(error, &request.sql))?;
             if let Some(searched) = tables.get(&name.key()) {
                 context
                     .register_table(reference, Arc::clone(&searched.table) as _)
                     .map_err(|error| failed(error, &request.sql))?;
             }
         }
+        let state = state_at(&context, site.now);
         let planned = site.archive.wait(async {
             let logical = state.statement_to_plan(parsed).await?;
-            let mut frame = texts_of_unions(DataFrame::new(context.state(), logical))?;
+            let mut frame = texts_of_unions(DataFrame::new(state, logical))?;
             if let Some(limit) = request.limit {
                 // One more tells whether there are more.
                 frame = frame.limit(0, Some(usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1)))?;
@@ -199,8 +202,7 @@ impl Searched {
     fn answer(&self, site: &Site<'_>, listed: &Listed) -> TableAnswer {
         let (table, scanned) = (&self.table, self.table.scanned());
         let range = scanned.range.unwrap_or_default();
-        let late_window = (site.rule)(&table.name).map(|rule| rule.late_window);
-        let mut not_seen = unseen(site.state, listed, &table.name, range, late_window.as_ref());
+        let mut not_seen = unseen(site.state, listed, &table.name, range);
         not_seen.foreign_files = self.foreign_files;
         let raw_included = self.raw.as_ref().map(|raw| {
             (not_seen.raw_objects, not_seen.raw_bytes, not_seen.quarantined) = (0, 0, 0);
@@ -229,41 +231,68 @@ impl fmt::Debug for Query {
 }
 
 /// A session that knows the archive, SQL's functions and JSON's, and no file system.
-pub(super) fn session(site: &Site<'_>) -> Result<SessionContext> {
+pub(super) fn session(archive: &Store, memory: u64, threads: usize) -> Result<SessionContext> {
     let internal = |error| Error::from_source(Kind::Internal, "starting the query engine", error);
-    let mut config = SessionConfig::new().with_target_partitions(site.threads.max(1)).with_information_schema(false);
+    let mut config = SessionConfig::new().with_target_partitions(threads.max(1)).with_information_schema(false);
     let options = config.options_mut();
     options.sql_parser.enable_ident_normalization = false;
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
     options.execution.time_zone = Some("UTC".into());
-    let memory = usize::try_from(site.memory).unwrap_or(usize::MAX);
+    let memory = usize::try_from(memory).unwrap_or(usize::MAX);
     let runtime = RuntimeEnvBuilder::new().with_memory_limit(memory, 1.0).build_arc().map_err(internal)?;
     let url = Url::parse(STORE_URL)
         .map_err(|source| Error::from_source(Kind::Internal, "naming the archive for the query engine", source))?;
-    runtime.register_object_store(&url, site.archive.inner());
-    let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+    runtime.register_object_store(&url, archive.inner());
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(NumbersInTexts)];
+    rules.extend(Analyzer::new().rules);
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_analyzer_rules(rules)
+        .build();
     let mut context = SessionContext::new_with_state(state);
     datafusion_functions_json::register_all(&mut context).map_err(internal)?;
     Ok(context)
 }
 
+/// The session, at an instant: time is an argument (I8), `now()` too.
+pub(super) fn state_at(context: &SessionContext, now: Timestamp) -> SessionState {
+    let mut state = context.state();
+    let at = chrono::DateTime::from_timestamp(now.as_second(), now.subsec_nanosecond().unsigned_abs());
+    state.execution_props_mut().query_execution_start_time = at;
+    state
+}
+
 /// Parses a query: one statement, and one that only reads.
-fn statement(context: &SessionContext, sql: &str) -> Result<Statement> {
-    let parsed = context.state().sql_to_statement(sql, &Dialect::Generic).map_err(|error| failed(error, sql))?;
-    match &parsed {
-        Statement::Statement(statement) if matches!(statement.as_ref(), ast::Statement::Query(_)) => Ok(parsed),
+fn statement(sql: &str) -> Result<Statement> {
+    let mut parsed = parser(sql).and_then(|mut parser| parser.parse_statements()).map_err(|error| failed(error, sql))?;
+    let first = parsed.pop_front();
+    match first {
+        _ if !parsed.is_empty() => Err(Error::new(Kind::Usage, "reading the query", "it is more than one")
+            .with_hint("`search` takes one SELECT; ask the others one by one")),
+        Some(Statement::Statement(statement)) if matches!(statement.as_ref(), ast::Statement::Query(_)) => {
+            Ok(Statement::Statement(statement))
+        }
         _ => Err(Error::new(Kind::Usage, "reading the query", "it does not read: `search` takes one SELECT")
-            .with_hint("what a query would read is told by --explain; nothing is ever changed by a search")),
+            .with_hint(not_a_select(sql))),
     }
 }
 
-/// A workspace is a schema of SQL's.
-fn ensure_schema(context: &SessionContext, workspace: &str) -> datafusion::error::Result<()> {
+/// Makes the place in SQL's tree where a reference will look.
+fn make_room(context: &SessionContext, reference: &TableReference) -> datafusion::error::Result<()> {
     let state = context.state();
-    let catalog = state.catalog_list().catalog(&state.config_options().catalog.default_catalog);
-    if let Some(catalog) = catalog.filter(|catalog| catalog.schema(workspace).is_none()) {
-        catalog.register_schema(workspace, Arc::new(MemorySchemaProvider::new()))?;
+    let default = &state.config_options().catalog.default_catalog;
+    let catalog = reference.catalog().unwrap_or(default);
+    let catalogs = state.catalog_list();
+    if catalogs.catalog(catalog).is_none() {
+        catalogs.register_catalog(catalog.to_owned(), Arc::new(MemoryCatalogProvider::new()));
+    }
+    if let (Some(catalog), Some(schema)) = (catalogs.catalog(catalog), reference.schema())
+        && catalog.schema(schema).is_none()
+    {
+        catalog.register_schema(schema, Arc::new(MemorySchemaProvider::new()))?;
     }
     Ok(())
 }
@@ -274,9 +303,9 @@ fn references(context: &SessionContext, statement: &Statement) -> Result<Vec<Tab
 
 /// The tables that a query names; nothing of them is read. With `raw` those that lie raw only are known too.
 pub fn tables_of(site: &Site<'_>, sql: &str, raw: Option<&Listed>) -> Result<Vec<TableName>> {
-    let context = session(site)?;
+    let context = session(site.archive, site.memory, site.threads)?;
     let mut tables: Vec<TableName> = Vec::new();
-    for reference in references(&context, &statement(&context, sql)?)? {
+    for reference in references(&context, &statement(&Words::of(sql)?.spelled([]))?)? {
         let name = resolve(site, &reference, raw)?;
         if !tables.contains(&name) {
             tables.push(name);
@@ -289,22 +318,24 @@ pub fn tables_of(site: &Site<'_>, sql: &str, raw: Option<&Listed>) -> Result<Vec
 fn resolve(site: &Site<'_>, reference: &TableReference, raw: Option<&Listed>) -> Result<TableName> {
     let mut known: Vec<TableName> = site.state.tables.values().map(|table| table.name.clone()).collect();
     if let Some(listed) = raw {
-        let more = listed.waiting.iter().map(|(_, planned)| &planned.object.table);
+        let more = listed.waiting.iter().map(|waiting| &waiting.planned.object.table);
         for name in more.chain(site.state.quarantine.iter().map(|one| &one.file.table)) {
             if !known.contains(name) {
                 known.push(name.clone());
             }
         }
     }
-    let same = |one: &str, other: &str| catalogue::fold(one) == catalogue::fold(other);
-    let found: Vec<&TableName> = known
-        .iter()
-        .filter(|name| same(&name.table, reference.table()))
-        .filter(|name| reference.schema().is_none_or(|workspace| same(&name.workspace, workspace)))
-        .collect();
+    // `AWS.CloudTrail` is a table in a workspace, or a table with a dot in its name.
+    let written = [reference.catalog(), reference.schema(), Some(reference.table())];
+    let written = catalogue::fold(&written.into_iter().flatten().collect::<Vec<_>>().join("."));
+    let means = |name: &&TableName| {
+        let (table, whole) = (catalogue::fold(&name.table), catalogue::fold(&format!("{}.{}", name.workspace, name.table)));
+        table == written || whole == written
+    };
+    let found: Vec<&TableName> = known.iter().filter(means).collect();
     match found.as_slice() {
-        [one] if reference.catalog().is_none() => Ok((*one).clone()),
-        [] | [_] => Err(no_such_table(reference, &known, raw.is_some())),
+        [one] => Ok((*one).clone()),
+        [] => Err(no_such_table(reference, &known, raw.is_some())),
         several => Err(which_one(reference, several)),
     }
 }
@@ -344,7 +375,7 @@ fn open(site: &Site<'_>, name: &TableName, words: &Words, raw: Option<&Listed>) 
     }
     let raw = raw_rows.as_ref().map(|rows| RawSearched {
         objects: rows.objects.len() as u64,
-        bytes: rows.objects.iter().map(|(_, planned)| planned.object.size).sum(),
+        bytes: rows.objects.iter().map(|waiting| waiting.planned.object.size).sum(),
         quarantined: rows.quarantine.iter().map(|one| one.file.records).sum(),
         trouble: rows.trouble.clone(),
     });

@@ -12,6 +12,7 @@ use arrow::compute::cast;
 use arrow::datatypes::SchemaRef;
 
 use super::logical::Uncast;
+use super::unseen::Waiting;
 use super::value::{Values, find};
 use crate::archive::catalogue::{ColumnType, fold};
 use crate::archive::keys::Surveyor;
@@ -33,7 +34,7 @@ const BATCH_BYTES: usize = 8 << 20;
 
 /// The records of one table that are in no segment.
 pub struct RawRows {
-    pub objects: Vec<(Store, Planned)>,
+    pub objects: Vec<Waiting>,
     pub quarantine: Vec<Quarantined>,
     pub archive: Store,
     pub columns: Vec<Column>,
@@ -108,8 +109,8 @@ impl RawRows {
 
     /// Calls `see` with each record's place and members until it says no.
     fn each(&self, see: &mut dyn FnMut(&str, &[u8], &[Member]) -> bool) -> Result<()> {
-        for (store, planned) in &self.objects {
-            if !self.object(store, planned, see)? {
+        for waiting in &self.objects {
+            if !self.object(&waiting.store, &waiting.planned, see)? {
                 return Ok(());
             }
         }

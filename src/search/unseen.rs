@@ -11,21 +11,36 @@ use crate::ledger::{KnownObject, ObjectId, Quarantined, Stage, State, Why};
 use crate::names::TableName;
 use crate::pipeline::Source;
 use crate::plan::{Known, Planned};
-use crate::policy::Span;
+use crate::policy::{ClockSource, Rule};
 use crate::source::{DiscoverOptions, RawObject, discover};
 use crate::storage::Store;
 
 /// The raw objects of all sources, and what could not be listed.
 #[derive(Debug, Clone, Default)]
 pub struct Listed {
-    /// Those that hold records which are in no segment, with the store they lie in.
-    pub waiting: Vec<(Store, Planned)>,
+    /// Those that hold records which are in no segment.
+    pub waiting: Vec<Waiting>,
     /// Why a source or folder could not be looked at.
     pub unlisted: Vec<String>,
 }
 
-/// Lists every source. `now` only decides what is still being written to, which is not left out here.
-pub fn list(sources: &[Source], state: &State, now: Timestamp) -> Listed {
+/// A raw object with records that are in no segment.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    pub store: Store,
+    pub planned: Planned,
+    /// An earlier time in it, microseconds since 1970, would be quarantined; none: nothing says so.
+    pub earliest: Option<i64>,
+}
+
+/// Lists every source. `rule` is that of a table, `now` only decides what is still being written to, which is not left out
+/// here.
+pub fn list(
+    sources: &[Source],
+    state: &State,
+    rule: &dyn Fn(&TableName) -> Option<Rule>,
+    now: Timestamp,
+) -> Listed {
     let mut listed = Listed::default();
     for source in sources {
         let options = DiscoverOptions {
@@ -45,8 +60,11 @@ pub fn list(sources: &[Source], state: &State, now: Timestamp) -> Listed {
                 let unreadable = found.unreadable.iter();
                 listed.unlisted.extend(unreadable.map(|one| format!("{}:{}: {}", one.source, one.path, one.reason)));
                 let objects = found.objects.into_iter().chain(found.unsettled);
-                let waiting = objects.filter_map(|object| waiting(state, object));
-                listed.waiting.extend(waiting.map(|planned| (store.clone(), planned)));
+                listed.waiting.extend(objects.filter_map(|object| waiting(state, object)).map(|planned| Waiting {
+                    store: store.clone(),
+                    earliest: earliest(&planned.object, rule),
+                    planned,
+                }));
             }
             Err(error) => listed.unlisted.push(format!("source {}: {error}", source.name)),
         }
@@ -80,6 +98,11 @@ fn waiting(state: &State, object: RawObject) -> Option<Planned> {
     Some(Planned { known: (grew && !stays_raw(known)).then_some(resumed), object })
 }
 
+fn earliest(object: &RawObject, rule: &dyn Fn(&TableName) -> Option<Rule>) -> Option<i64> {
+    let rule = rule(&object.table).filter(|rule| rule.clock == ClockSource::Event)?;
+    rule.late_window.before(object.period?.start).map(Timestamp::as_microsecond)
+}
+
 /// It was read, and its records stay where they are (`archive = false`).
 fn stays_raw(known: &KnownObject) -> bool {
     known.outcome.last_day.is_some()
@@ -109,10 +132,12 @@ impl Unseen {
     }
 }
 
-/// What of `table` a search in `range` cannot see.
-pub fn unseen(state: &State, listed: &Listed, table: &TableName, range: Range, late_window: Option<&Span>) -> Unseen {
+/// What of `table` an answer about `range` cannot see. Foreign files are not looked for.
+pub fn unseen(state: &State, listed: &Listed, table: &TableName, range: Range) -> Unseen {
     let mut unseen = Unseen { unlisted: listed.unlisted.clone(), ..Unseen::default() };
-    for (_, planned) in of_table(listed, table).filter(|(_, planned)| may_hold(&planned.object, range, late_window)) {
+    let later = |waiting: &&Waiting| waiting.earliest.zip(range.to).is_some_and(|(earliest, to)| earliest > to);
+    for waiting in of_table(listed, table).filter(|waiting| !later(waiting)) {
+        let planned = &waiting.planned;
         unseen.raw_objects += 1;
         unseen.raw_bytes += planned.object.size - planned.known.as_ref().map_or(0, |known| known.resume);
     }
@@ -131,19 +156,13 @@ pub fn unseen(state: &State, listed: &Listed, table: &TableName, range: Range, l
 }
 
 /// The waiting raw objects of one table.
-pub fn of_table<'a>(listed: &'a Listed, table: &'a TableName) -> impl Iterator<Item = &'a (Store, Planned)> {
-    listed.waiting.iter().filter(move |(_, planned)| planned.object.table == *table)
+pub fn of_table<'a>(listed: &'a Listed, table: &'a TableName) -> impl Iterator<Item = &'a Waiting> {
+    listed.waiting.iter().filter(move |waiting| waiting.planned.object.table == *table)
 }
 
 /// What lies in quarantine of one table.
 pub fn quarantined<'a>(state: &'a State, table: &'a TableName) -> impl Iterator<Item = &'a Quarantined> {
     state.quarantine.iter().filter(move |quarantined| quarantined.file.table == *table && !quarantined.retried)
-}
-
-/// False: the object's period begins so late after the range that an earlier time in it would be quarantined.
-pub fn may_hold(object: &RawObject, range: Range, late_window: Option<&Span>) -> bool {
-    let (Some(period), Some(to), Some(late_window)) = (object.period, range.to, late_window) else { return true };
-    late_window.before(period.start).is_none_or(|earliest| earliest.as_microsecond() <= to)
 }
 
 fn overlaps(day: Date, range: Range) -> bool {

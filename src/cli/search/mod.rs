@@ -18,8 +18,8 @@ use super::args::{Args, Format};
 use super::open::{House, threads};
 use super::output::{Output, size, width};
 use super::record::{Handed, Recording};
+use super::unseen::{Command, not_seen};
 use crate::access::{Ended, What};
-use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::names::TableName;
 use crate::policy::{PolicySet, Rule};
@@ -35,16 +35,17 @@ pub fn search(args: &Args, search: &SearchArgs, output: &mut Output) -> Result<u
     let (archive, chain) = (house.archive(Missing::Refuse)?, house.chain()?);
     let policies = PolicySet::read_folder(&house.settings.policies).ok();
     let rule = |table: &TableName| -> Option<Rule> { policies.as_ref()?.rule_for(table) };
+    let now = house.now(None)?;
     let site = Site {
         archive: &archive,
         state: chain.state(),
         rule: &rule,
+        now,
         memory: search.memory.unwrap_or(house.settings.memory),
         threads: threads(),
     };
     let sources = house.sources()?;
-    let now = house.clock.now();
-    let listed = (search.include_raw || search.strict).then(|| list(&sources, site.state, now));
+    let listed = (search.include_raw || search.strict).then(|| list(&sources, site.state, &rule, now));
     let raw = listed.as_ref().filter(|_| search.include_raw);
     let tables = tables_of(&site, &sql, raw)?;
     let limit = search.limit.or((args.format == Format::Text).then_some(ROWS_AS_TEXT));
@@ -56,7 +57,7 @@ pub fn search(args: &Args, search: &SearchArgs, output: &mut Output) -> Result<u
     let mut handed = Handed { rows: 0, bytes: 0, ended: Ended::Whole, unseen: Vec::new() };
     let answered = std::thread::scope(|scope| {
         // Sources may be large and far: they are listed while the rows already come.
-        let listing = listed.is_none().then(|| scope.spawn(|| list(&sources, site.state, now)));
+        let listing = listed.is_none().then(|| scope.spawn(|| list(&sources, site.state, &rule, now)));
         let listed = || match (&listed, listing) {
             (None, Some(listing)) => listing
                 .join()
@@ -125,7 +126,7 @@ fn give<'a>(
             if let Some(cut) = answer.cut {
                 handed.ended = Ended::CutShort(cut.name().to_owned());
             }
-            let unseen = answer.tables.iter().flat_map(|table| say::unseen(&table.not_seen));
+            let unseen = answer.tables.iter().flat_map(|table| not_seen(&table.not_seen, Command::Search));
             handed.unseen = unseen.collect();
             Ok(answer)
         }

@@ -1,7 +1,8 @@
 //! What an answer was made from and what it lacks, in words (I13).
 
 use crate::cli::output::{count, number, size};
-use crate::search::{Answer, Cut, Estimate, TableAnswer, Unseen};
+use crate::cli::unseen::{Command, not_seen};
+use crate::search::{Answer, Cut, Estimate, TableAnswer};
 
 /// The last words of an answer, a line each.
 pub fn answer(answer: &Answer) -> Vec<String> {
@@ -15,7 +16,7 @@ pub fn answer(answer: &Answer) -> Vec<String> {
     }];
     for table in &answer.tables {
         lines.push(searched(table));
-        lines.extend(unseen(&table.not_seen).into_iter().map(|line| format!("  not seen: {line}")));
+        lines.extend(not_seen(&table.not_seen, Command::Search).into_iter().map(|line| format!("  not seen: {line}")));
         if let Some(raw) = &table.raw_included {
             let objects = count(raw.objects, "raw object", "raw objects");
             lines.push(format!("  read too: {objects}, {} in quarantine", count(raw.quarantined, "record", "records")));
@@ -42,35 +43,6 @@ fn searched(table: &TableAnswer) -> String {
 
 fn times_text(times: u64) -> String {
     if times == 1 { String::new() } else { format!(" ({} times)", number(times)) }
-}
-
-/// What a table has that an answer does not hold, a phrase each; fit for the access log.
-pub fn unseen(unseen: &Unseen) -> Vec<String> {
-    let mut lines = Vec::new();
-    if unseen.raw_objects > 0 {
-        let objects = count(unseen.raw_objects, "raw object", "raw objects");
-        lines.push(format!("{objects} ({}) not archived yet: --include-raw reads them", size(unseen.raw_bytes)));
-    }
-    if unseen.quarantined > 0 {
-        let records = count(unseen.quarantined, "record", "records");
-        lines.push(format!("{records} in quarantine: --include-raw reads what can be read"));
-    }
-    if let [first, .., last] = unseen.retired_days.as_slice() {
-        let days = count(unseen.retired_days.len() as u64, "day", "days");
-        lines.push(format!("{days} retired ({first} to {last}): `holdfast reinstate` puts one back"));
-    } else if let [day] = unseen.retired_days.as_slice() {
-        lines.push(format!("1 day retired ({day}): `holdfast reinstate` puts it back"));
-    }
-    if unseen.open_batches > 0 {
-        let batches = count(unseen.open_batches, "batch is", "batches are");
-        lines.push(format!("{batches} not committed yet: the next run settles it"));
-    }
-    if unseen.foreign_files > 0 {
-        let files = count(unseen.foreign_files, "file", "files");
-        lines.push(format!("{files} that somebody else put into the table or took out: see `holdfast verify`"));
-    }
-    lines.extend(unseen.unlisted.iter().map(|reason| format!("what lies where it could not be looked: {reason}")));
-    lines
 }
 
 /// What a query would read, a line each.

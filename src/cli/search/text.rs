@@ -110,9 +110,9 @@ mod tests {
     #[test]
     fn rows_are_aligned_where_they_fit_and_nothing_in_them_steers_the_terminal() {
         insta::assert_snapshot!(printed(None), @r"
-        Account                     count(*)
-        CONTOSO\alice                     12
-                                           7
+        Account                 count(*)
+        CONTOSO\alice                 12
+                                       7
         x\u{1b}[2Jy\n\u{202e}z
         ");
     }
