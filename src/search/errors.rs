@@ -55,14 +55,19 @@ pub fn failed(error: DataFusionError, sql: &str) -> Error {
 
 /// A value that does not fit what is done with it.
 fn unfit(reason: &str) -> Error {
-    let hint = match reason.contains("Cannot access field") {
-        true => NESTED,
-        false => "a value does not fit what the query does with it; `try_cast(… AS …)` gives null where it does not",
+    let hint = if reason.contains("Cannot access field") {
+        NESTED
+    } else if reason.contains("parsing timestamp") {
+        A_TIME
+    } else {
+        "a value does not fit what the query does with it; `try_cast(… AS …)` gives null where it does not"
     };
     Error::new(Kind::Usage, "searching", first_line(reason)).with_hint(hint)
 }
 
 const NESTED: &str = "nested values are reached by arrows: `column ->> 'name'`, `column -> 'list' -> 0 ->> 'name'`";
+
+const A_TIME: &str = "a time is written '2024-03-01', '2024-03-01 12:30' or '2024-03-01T12:30:00Z'";
 
 /// What people type who know another language, and what it is here.
 const HABITS: &[(&str, &str)] = &[
@@ -106,6 +111,12 @@ fn plan_hint(reason: &str) -> &'static str {
     }
     if reason.contains("Cannot access field") {
         return NESTED;
+    }
+    if reason.contains("Timestamp") && reason.contains("Utf8") {
+        return "times are compared, not matched: `TimeGenerated >= '2024-03-01' AND TimeGenerated < '2024-03-02'`";
+    }
+    if reason.contains("parsing timestamp") {
+        return A_TIME;
     }
     if reason.contains("variable [") {
         return "a name that begins with @ stands between double quotes: \"@timestamp\"";

@@ -1,7 +1,7 @@
 //! SQL over the archive, and the one evaluator of predicates (DESIGN §6): the logical row.
 //!
 //! ```text
-//! dialect, names, numbers: the SQL that people type
+//! dialect, names, compare: the SQL that people type
 //! names ──> query ──> table ─┬─> prune                      which segments
 //!             │              ├─> Parquet, filters pushed     segments whose typed columns hold everything
 //!             │              ├─> exec ─> logical ─┐          segments with values in _hf_rest
@@ -15,13 +15,14 @@
 //! Nothing here writes, deletes, prints, or reads a clock.
 
 mod answer;
+mod compare;
 mod dialect;
 mod errors;
 mod estimate;
 mod exec;
+mod headings;
 mod logical;
 mod names;
-mod numbers;
 mod predicate;
 mod prune;
 mod query;

@@ -13,7 +13,7 @@ use super::dialect::parser;
 use super::errors::failed;
 use super::logical::{LogicalRows, Uncast, sql_fields};
 use super::names::Words;
-use super::numbers::compared;
+use super::compare::compared;
 use super::query::{session, state_at};
 use crate::archive::schema::{Column, TableSchema};
 use crate::error::{Error, Kind, Result};

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{MemoryCatalogProvider, MemorySchemaProvider};
-use datafusion::common::Column;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::prelude::{DataFrame, Expr, SessionConfig, SessionContext};
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::common::TableReference;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
@@ -24,8 +23,9 @@ use super::answer::{Answer, Cut, RawIncluded, TableAnswer, days, instants};
 use super::dialect::parser;
 use super::errors::{failed, no_such_table, not_a_select, which_one};
 use super::estimate::{Estimate, of_table as estimate_of};
+use super::headings;
 use super::names::Words;
-use super::numbers::NumbersInTexts;
+use super::compare::AsMeant;
 use super::raw::{RawRows, Trouble};
 use super::table::{ArchiveTable, STORE_URL, own_fields};
 use super::unseen::{Listed, of_table, quarantined, unseen};
@@ -68,6 +68,7 @@ pub struct Query {
     tables: Vec<Searched>,
     archive: Store,
     limit: Option<u64>,
+    every_column: bool,
 }
 
 /// One table of a query.
@@ -102,7 +103,8 @@ impl Query {
         let own = own_fields();
         let columns = tables.values().flat_map(|one| one.table.columns()).map(|column| column.name.as_str());
         let sql = words.spelled(columns.chain(own.iter().map(|field| field.name().as_str())));
-        let parsed = statement(&sql)?;
+        let mut parsed = statement(&sql)?;
+        let every_column = headings::as_typed(&mut parsed);
         for reference in references(&context, &parsed)? {
             let name = resolve(site, &reference, raw)?;
             make_room(&context, &reference).map_err(|error| failed(error, &request.sql))?;
@@ -115,7 +117,7 @@ impl Query {
         let state = state_at(&context, site.now);
         let planned = site.archive.wait(async {
             let logical = state.statement_to_plan(parsed).await?;
-            let mut frame = texts_of_unions(DataFrame::new(state, logical))?;
+            let mut frame = headings::apart(DataFrame::new(state, logical))?;
             if let Some(limit) = request.limit {
                 // One more tells whether there are more.
                 frame = frame.limit(0, Some(usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1)))?;
@@ -125,12 +127,18 @@ impl Query {
         });
         let (plan, schema) = planned.map_err(|error| failed(error, &request.sql))?;
         let tables = tables.into_values().collect();
-        Ok(Query { context, plan, schema, tables, archive: site.archive.clone(), limit: request.limit })
+        let archive = site.archive.clone();
+        Ok(Query { context, plan, schema, tables, archive, limit: request.limit, every_column })
     }
 
     /// The columns of the result.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// True if it asks for `*`, be it hundreds of columns.
+    pub fn asks_for_every_column(&self) -> bool {
+        self.every_column
     }
 
     /// What the query would read.
@@ -244,7 +252,7 @@ pub(super) fn session(archive: &Store, memory: u64, threads: usize) -> Result<Se
     let url = Url::parse(STORE_URL)
         .map_err(|source| Error::from_source(Kind::Internal, "naming the archive for the query engine", source))?;
     runtime.register_object_store(&url, archive.inner());
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(NumbersInTexts)];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(AsMeant)];
     rules.extend(Analyzer::new().rules);
     let state = SessionStateBuilder::new()
         .with_config(config)
@@ -391,23 +399,4 @@ fn open(site: &Site<'_>, name: &TableName, words: &Words, raw: Option<&Listed>) 
         &own,
     );
     Ok(Searched { table: Arc::new(table), foreign_files: foreign_files as u64, raw })
-}
-
-/// `->` gives a value that may be of any type; what leaves the engine is its JSON text.
-fn texts_of_unions(frame: DataFrame) -> datafusion::error::Result<DataFrame> {
-    let fields = frame.schema().iter().map(|(qualifier, field)| (qualifier.cloned(), Arc::clone(field)));
-    let fields: Vec<_> = fields.collect();
-    if !fields.iter().any(|(_, field)| matches!(field.data_type(), arrow::datatypes::DataType::Union(..))) {
-        return Ok(frame);
-    }
-    let texts = fields.into_iter().map(|(qualifier, field)| {
-        let column = Expr::Column(Column::new(qualifier, field.name()));
-        match field.data_type() {
-            arrow::datatypes::DataType::Union(..) => {
-                datafusion_functions_json::udfs::json_union_to_text_udf().call(vec![column]).alias(field.name())
-            }
-            _ => column,
-        }
-    });
-    frame.select(texts.collect::<Vec<_>>())
 }

@@ -109,7 +109,7 @@ fn give<'a>(
         Later::Asked(listed)
     };
     let file = search.file();
-    let mut writer = RowWriter::create(args.format, file.as_deref(), query.schema(), width())?;
+    let mut writer = RowWriter::create(args.format, file.as_deref(), &query, width())?;
     let done = query.rows(stop(search.timeout), &mut |batch| writer.take(batch));
     let answer = done.and_then(|(rows, cut)| {
         let listed = match listed {
@@ -146,13 +146,17 @@ enum Later<'a, F> {
 }
 
 fn query_text(sql: &str) -> Result<String> {
-    if sql != "-" {
-        return Ok(sql.to_owned());
+    let mut text = sql.to_owned();
+    if sql == "-" {
+        text.clear();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .map_err(|source| Error::from_source(Kind::Usage, "reading the query from stdin", source))?;
     }
-    let mut text = String::new();
-    std::io::stdin()
-        .read_to_string(&mut text)
-        .map_err(|source| Error::from_source(Kind::Usage, "reading the query from stdin", source))?;
+    if text.trim().is_empty() {
+        return Err(Error::new(Kind::Usage, "reading the query", "it is empty")
+            .with_hint("ask something: holdfast search \"SELECT count(*) FROM SecurityEvent\""));
+    }
     Ok(text)
 }
 

@@ -5,12 +5,13 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, LineDelimited, NullableEncoder};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use arrow::json::{Writer as JsonWriter, WriterBuilder as JsonWriterBuilder};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -20,6 +21,7 @@ use super::text::TextRows;
 use crate::archive::schema::TYPE_KEY;
 use crate::cli::args::Format;
 use crate::error::{Error, Kind, Result};
+use crate::search::Query;
 
 /// Takes the rows of an answer.
 pub enum RowWriter {
@@ -31,21 +33,26 @@ pub enum RowWriter {
 }
 
 impl RowWriter {
-    pub fn create(format: Format, file: Option<&Path>, schema: &SchemaRef, width: Option<usize>) -> Result<Self> {
+    pub fn create(format: Format, file: Option<&Path>, query: &Query, width: Option<usize>) -> Result<Self> {
+        let schema = query.schema();
         let place = Place::create(file)?;
         let plain = plain(schema);
         let failed = |error: ArrowError| Error::from_source(Kind::Internal, "writing the answer", error);
         Ok(match format {
             Format::Text | Format::Markdown => RowWriter::Text(Box::new(TextRows::new(schema, width)), place),
             Format::Json => {
-                let builder = JsonWriterBuilder::new().with_encoder_factory(Arc::new(NestedAsIs));
+                // Of hundreds of columns most are null; of columns that were named, a null is an answer.
+                let nulls = !query.asks_for_every_column();
+                let builder = JsonWriterBuilder::new().with_explicit_nulls(nulls);
+                let builder = builder.with_encoder_factory(Arc::new(NestedAsIs));
                 RowWriter::Json(Box::new(builder.build(place)))
             }
             Format::Csv => {
                 let builder = arrow::csv::WriterBuilder::new().with_header(true);
                 let mut writer = builder.build(place);
                 // The head stands even over no rows.
-                writer.write(&RecordBatch::new_empty(Arc::clone(schema))).map_err(failed)?;
+                let flat = flat(&RecordBatch::new_empty(Arc::clone(schema))).map_err(failed)?;
+                writer.write(&flat).map_err(failed)?;
                 RowWriter::Csv(Box::new(writer))
             }
             Format::Parquet => {
@@ -66,7 +73,7 @@ impl RowWriter {
         let taken = match self {
             RowWriter::Text(rows, _) => rows.take(batch),
             RowWriter::Json(writer) => writer.write(batch).and_then(|()| flushed(writer.get_mut())),
-            RowWriter::Csv(writer) => writer.write(batch),
+            RowWriter::Csv(writer) => flat(batch).and_then(|batch| writer.write(&batch)),
             RowWriter::Parquet(writer, schema) => {
                 plainly(batch, schema).and_then(|batch| writer.write(&batch).map_err(ArrowError::from))
             }
@@ -136,6 +143,25 @@ fn plain(schema: &Schema) -> SchemaRef {
 fn plainly(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| cast(column, field.data_type()));
     RecordBatch::try_new(Arc::clone(schema), columns.collect::<Result<_, _>>()?)
+}
+
+/// Lists and structures as text: CSV knows none.
+fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    if !batch.columns().iter().any(|column| column.data_type().is_nested()) {
+        return Ok(batch.clone());
+    }
+    let options = FormatOptions::default();
+    let columns = batch.schema_ref().fields().iter().zip(batch.columns()).map(|(field, column)| {
+        if !column.data_type().is_nested() {
+            return Ok((field.as_ref().clone(), Arc::clone(column)));
+        }
+        let shown = ArrayFormatter::try_new(column, &options)?;
+        let texts = (0..column.len()).map(|row| column.is_valid(row).then(|| shown.value(row).to_string()));
+        let texts: ArrayRef = Arc::new(texts.collect::<StringArray>());
+        Ok((Field::new(field.name(), DataType::Utf8, true), texts))
+    });
+    let (fields, columns): (Vec<_>, Vec<_>) = columns.collect::<Result<Vec<_>, ArrowError>>()?.into_iter().unzip();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
 /// stdout, or a file that has its name only once it is whole.

@@ -109,6 +109,27 @@ fn predicates_mean_the_same_raw_archived_and_restored() {
 }
 
 #[test]
+fn true_and_false_are_found_as_values_and_as_texts() {
+    let site = Site::new();
+    let records = [r#""id":1,"flag":true,"word":"True""#, r#""id":2,"flag":false,"word":"false""#];
+    site.write("T/2024/03/01/10/a", records.map(record).concat());
+    site.run_well("2024-03-03T00:00:00Z");
+    for predicate in ["flag = true", "flag", "flag = 'true'", "word = true", "'TRUE' = flag"] {
+        assert_eq!(site.rows(&format!("SELECT id FROM T WHERE {predicate}")), [r#"{"id":1}"#], "{predicate}");
+    }
+}
+
+#[test]
+fn columns_of_one_name_are_told_apart_and_nameless_ones_called_as_typed() {
+    let site = mixed();
+    let sql = "SELECT a.id, b.id, a.id + b.id, count(*) FROM T a JOIN T b ON a.id = b.id - 1 WHERE a.id = 1 GROUP BY 1, 2, 3";
+    assert_eq!(site.rows(sql), [r#"{"a.id + b.id":3,"count(*)":1,"id":1,"id_2":2}"#]);
+    assert_eq!(site.rows("SELECT level FROM T WHERE id = 5"), [r#"{"level":null}"#]);
+    let (_, out, _) = site.holdfast(&["search", "SELECT array_agg(id) AS ids FROM T WHERE id = 5", "--format", "csv"]);
+    assert_eq!(out, "ids\n[5]\n");
+}
+
+#[test]
 fn numbers_and_texts_are_compared_as_people_mean_it() {
     let site = Site::new();
     let records = [r#""id":1,"code":"4625""#, r#""id":2,"code":"0x2c8""#, r#""id":3,"code":"9""#, r#""id":4,"code":"10""#];
@@ -122,6 +143,8 @@ fn numbers_and_texts_are_compared_as_people_mean_it() {
     assert_eq!(ids("code BETWEEN 9 AND 10"), r#"{"id":3} {"id":4}"#);
     assert_eq!(ids("code > 9.5"), r#"{"id":1} {"id":4}"#);
     assert_eq!(ids("code > '9'"), "", "texts are compared as texts");
+    assert_eq!(ids("TimeGenerated > '2024-03-01 09:30' AND TimeGenerated < '2024-03-01T11' AND id = 1"), r#"{"id":1}"#);
+    assert_eq!(ids("TimeGenerated BETWEEN '2024-03-01' AND '2024-03-01 10:00' AND id = 1"), r#"{"id":1}"#);
     let (_, out, _) = site.holdfast(&["restore", "--table", "T", "--where", "code > 9"]);
     assert_eq!(out.lines().count(), 2);
 }
