@@ -15,10 +15,12 @@ pub fn failed(error: DataFusionError, sql: &str) -> Error {
             let reason = reason.trim_start_matches("sql parser error: ").to_owned();
             Error::new(Kind::Usage, "reading the query", reason).with_hint(parser_hint(sql))
         }
-        DataFusionError::SchemaError(schema, _) => schema_error(schema),
+        DataFusionError::SchemaError(schema, _) => schema_error(schema, sql),
         DataFusionError::ResourcesExhausted(reason) => {
-            Error::new(Kind::Store, "searching", format!("it needs more memory than it may take: {reason}")).with_hint(
-                "nothing was changed; ask for fewer columns or a shorter time, or raise `memory` in the settings",
+            // Who held how much is for the engine's makers.
+            tracing::debug!(reason, "out of memory");
+            Error::new(Kind::Store, "searching", "it needs more memory than it may take").with_hint(
+                "nothing was changed; ask for fewer columns or a shorter time, or raise --memory (or `memory` in the settings)",
             )
         }
         DataFusionError::ObjectStore(store) => match store.as_ref() {
@@ -112,6 +114,9 @@ fn plan_hint(reason: &str) -> &'static str {
     if reason.contains("Cannot access field") {
         return NESTED;
     }
+    if reason.contains("Timestamp") && reason.contains("Int64") {
+        return "a time stands between single quotes: TimeGenerated > '2024-03-01'";
+    }
     if reason.contains("Timestamp") && reason.contains("Utf8") {
         return "times are compared, not matched: `TimeGenerated >= '2024-03-01' AND TimeGenerated < '2024-03-02'`";
     }
@@ -127,11 +132,22 @@ fn plan_hint(reason: &str) -> &'static str {
     "`holdfast schema TABLE` shows the columns and their types"
 }
 
-fn schema_error(error: &SchemaError) -> Error {
+fn schema_error(error: &SchemaError, sql: &str) -> Error {
     let attempted = "planning the query";
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
             let wanted = fold(&field.name);
+            let there = valid_fields.iter().find(|valid| fold(&valid.name) == wanted);
+            if let (Some(qualifier), Some(there)) = (&field.relation, there) {
+                let right = there.relation.as_ref().map_or_else(String::new, |table| format!("{table}."));
+                return Error::new(Kind::Usage, attempted, format!("no table of this query is called `{qualifier}`"))
+                    .with_hint(format!("write {right}{}, or name the table: FROM Table {qualifier}", there.name));
+            }
+            let compact: String = sql.split_whitespace().collect();
+            if compact.to_lowercase().contains(&format!("={wanted}")) {
+                return Error::new(Kind::Usage, attempted, format!("there is no column `{}`", field.name))
+                    .with_hint(format!("a text stands between single quotes: '{}'", field.name));
+            }
             let mut names: Vec<&str> = valid_fields.iter().map(|field| field.name.as_str()).collect();
             names.sort_by_key(|name| strsim::damerau_levenshtein(&fold(name), &wanted));
             names.dedup();
@@ -155,8 +171,10 @@ fn schema_error(error: &SchemaError) -> Error {
 pub fn no_such_table(reference: &TableReference, known: &[TableName], with_raw: bool) -> Error {
     let wanted = fold(&reference.to_string());
     let far = |name: &TableName| {
-        let spellings = [name.table.clone(), format!("{}.{}", name.workspace, name.table)];
-        spellings.iter().map(|spelling| strsim::damerau_levenshtein(&fold(spelling), &wanted)).min()
+        let distance = |spelling: &str, wanted: &str| strsim::damerau_levenshtein(&fold(spelling), wanted);
+        let whole = distance(&format!("{}.{}", name.workspace, name.table), &wanted);
+        // The right table in another workspace is near, too.
+        whole.min(distance(&name.table, &wanted)).min(distance(&name.table, &fold(reference.table())) + 1)
     };
     let hint = match known.iter().min_by_key(|name| far(name)) {
         Some(near) => format!("did you mean `{}`? `holdfast tables` shows what there is", as_typed(near)),
@@ -183,6 +201,11 @@ pub fn which_one(reference: &TableReference, several: &[&TableName]) -> Error {
         .with_hint(format!("say which: {}", names.join(" or ")))
 }
 
+/// Without what is for the engine's makers: further lines, and parts of its own tree.
 fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or(text).to_owned()
+    let line = text.lines().next().unwrap_or(text);
+    match line.find(" { ") {
+        Some(at) => format!("{} …", &line[..at]),
+        None => line.to_owned(),
+    }
 }

@@ -76,7 +76,7 @@ pub(super) async fn of_table(store: &Arc<dyn ObjectStore>, table: &ArchiveTable,
         segments: table.segments.len() as u64,
         rows: scanned.segments.values().map(|segment| segment.digest.rows).sum(),
         bytes: bytes.iter().sum::<u64>() + raw_bytes,
-        segment_bytes: scanned.segments.values().map(|segment| segment.bytes).sum(),
+        segment_bytes: scanned.segments.values().map(|segment| segment.bytes).sum::<u64>(),
         columns,
         raw_bytes,
     })

@@ -32,7 +32,7 @@ pub struct SearchArgs {
     /// What the search may take, like 2GB [default: `memory` of the settings]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub memory: Option<u64>,
-    /// A file, or `-` for stdout
+    /// A file, or `-` for stdout; .json, .csv, .parquet and .arrow name their format
     #[arg(long, value_name = "FILE|-", default_value = "-")]
     pub output: String,
     /// Who asks, for the access log [default: the name you are logged in with]

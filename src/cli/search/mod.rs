@@ -31,6 +31,7 @@ const ROWS_AS_TEXT: u64 = 1_000;
 
 pub fn search(args: &Args, search: &SearchArgs, output: &mut Output) -> Result<u8> {
     let sql = query_text(&search.sql)?;
+    let format = format_of(args.format, search);
     let house = House::open(args, output)?;
     let (archive, chain) = (house.archive(Missing::Refuse)?, house.chain()?);
     let policies = PolicySet::read_folder(&house.settings.policies).ok();
@@ -48,7 +49,7 @@ pub fn search(args: &Args, search: &SearchArgs, output: &mut Output) -> Result<u
     let listed = (search.include_raw || search.strict).then(|| list(&sources, site.state, &rule, now));
     let raw = listed.as_ref().filter(|_| search.include_raw);
     let tables = tables_of(&site, &sql, raw)?;
-    let limit = search.limit.or((args.format == Format::Text).then_some(ROWS_AS_TEXT));
+    let limit = search.limit.or((format == Format::Text).then_some(ROWS_AS_TEXT));
     let request = SearchRequest { sql: sql.clone(), limit };
     if search.explain {
         return explain(&Query::plan(&site, &request, raw)?, search, output);
@@ -66,7 +67,7 @@ pub fn search(args: &Args, search: &SearchArgs, output: &mut Output) -> Result<u
             (Some(listed), _) => Ok(std::borrow::Cow::Borrowed(listed)),
             (None, None) => Ok(std::borrow::Cow::Owned(Listed::default())),
         };
-        give(args, search, &site, &request, raw, listed, &recording, &mut handed)
+        give(format, search, &site, &request, raw, listed, &recording, &mut handed)
     });
     if let Err(error) = &answered {
         handed.ended = Ended::Failed(error.to_string());
@@ -74,7 +75,7 @@ pub fn search(args: &Args, search: &SearchArgs, output: &mut Output) -> Result<u
     let ended = recording.end(&house, &handed, output);
     let answer = answered?;
     ended?;
-    say(args, &answer, &recording, output);
+    say(format, &answer, &recording, output);
     let whole = matches!(answer.cut, None | Some(Cut::Rows));
     if search.strict && !answer.complete {
         return Err(incomplete(&answer));
@@ -85,7 +86,7 @@ pub fn search(args: &Args, search: &SearchArgs, output: &mut Output) -> Result<u
 /// Plans, checks what was asked to be checked, and gives the rows.
 #[expect(clippy::too_many_arguments, reason = "each is one fact of the command; a struct would only rename them")]
 fn give<'a>(
-    args: &Args,
+    format: Format,
     search: &SearchArgs,
     site: &Site<'_>,
     request: &SearchRequest,
@@ -109,7 +110,7 @@ fn give<'a>(
         Later::Asked(listed)
     };
     let file = search.file();
-    let mut writer = RowWriter::create(args.format, file.as_deref(), &query, width())?;
+    let mut writer = RowWriter::create(format, file.as_deref(), &query, width())?;
     let done = query.rows(stop(search.timeout), &mut |batch| writer.take(batch));
     let answer = done.and_then(|(rows, cut)| {
         let listed = match listed {
@@ -143,6 +144,18 @@ fn give<'a>(
 enum Later<'a, F> {
     Known(std::borrow::Cow<'a, Listed>),
     Asked(F),
+}
+
+/// The format asked for, else the one that the file's ending names.
+fn format_of(asked: Format, search: &SearchArgs) -> Format {
+    let ending = search.file().and_then(|file| Some(file.extension()?.to_str()?.to_lowercase()));
+    match (asked, ending.as_deref()) {
+        (Format::Text, Some("json" | "jsonl" | "ndjson")) => Format::Json,
+        (Format::Text, Some("csv")) => Format::Csv,
+        (Format::Text, Some("parquet")) => Format::Parquet,
+        (Format::Text, Some("arrow")) => Format::Arrow,
+        (asked, _) => asked,
+    }
 }
 
 fn query_text(sql: &str) -> Result<String> {
@@ -249,8 +262,8 @@ fn last_line(answer: &Answer, recording: &Recording) -> Result<String> {
 }
 
 /// The answer's last words, for formats that hold rows alone.
-fn say(args: &Args, answer: &Answer, recording: &Recording, output: &mut Output) {
-    match args.format {
+fn say(format: Format, answer: &Answer, recording: &Recording, output: &mut Output) {
+    match format {
         Format::Json => {}
         Format::Text | Format::Markdown => say::answer(answer).into_iter().for_each(|line| output.note(line)),
         Format::Csv | Format::Parquet | Format::Arrow => {

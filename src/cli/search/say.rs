@@ -58,9 +58,10 @@ pub fn estimate(estimate: &Estimate) -> Vec<String> {
         }
         lines.push(format!("  rows     {} to be looked at, at most", number(table.rows)));
         let columns = count(table.columns.len() as u64, "column", "columns");
-        lines.push(format!("  bytes    {} of {}, in {columns}", size(table.bytes), size(table.segment_bytes)));
+        let segments = table.bytes - table.raw_bytes;
+        lines.push(format!("  bytes    {} of {}, in {columns}", size(segments), size(table.segment_bytes)));
         if table.raw_bytes > 0 {
-            lines.push(format!("  raw      {} of raw objects among them", size(table.raw_bytes)));
+            lines.push(format!("  raw      {} of raw objects", size(table.raw_bytes)));
         }
     }
     lines.push(format!("at most {} to be read; statistics and indexes leave out more while reading", size(estimate.bytes)));

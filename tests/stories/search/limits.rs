@@ -103,6 +103,8 @@ fn rows_leave_in_every_format() {
     assert_eq!(reader.next().unwrap().unwrap().num_rows(), 2);
     let none: Vec<_> = std::fs::read_dir(site.path()).unwrap().flatten().filter(|entry| entry.path().extension().is_some_and(|it| it == "partial")).collect();
     assert!(none.is_empty(), "{none:?}");
+    site.holdfast(&["search", sql, "--output", "found.csv"]);
+    assert_eq!(std::fs::read_to_string(site.path().join("found.csv")).unwrap().lines().count(), 3, "its ending names its format");
     let (code, _, said) = site.holdfast(&["search", sql, "--format", "csv", "--output", "no/such/folder.csv"]);
     assert!(code == 1 && said.contains("the archive is untouched"), "{said}");
 }
