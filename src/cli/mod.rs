@@ -11,6 +11,7 @@ mod ledger;
 mod logging;
 mod nights;
 mod days;
+mod help;
 mod open;
 mod output;
 mod person;
@@ -19,6 +20,7 @@ mod policy;
 mod progress;
 mod quarantine;
 mod record;
+mod reference;
 mod restore;
 mod run;
 mod schedule;
@@ -31,7 +33,7 @@ mod why;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 use crate::error::{Error, Kind, Result};
 use args::{Args, Command, Format};
@@ -62,8 +64,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
-    if args.format == Format::Markdown && !matches!(args.command, Command::Policy(PolicyCommand::Diff(_))) {
-        return Err(Error::new(Kind::Usage, "reading the command line", "only `policy diff` prints Markdown")
+    let prints_markdown = matches!(args.command, Command::Policy(PolicyCommand::Diff(_)) | Command::Man(_));
+    if args.format == Format::Markdown && !prints_markdown {
+        return Err(Error::new(Kind::Usage, "reading the command line", "only `policy diff` and `man` print Markdown")
             .with_hint("leave --format out, or say --format json"));
     }
     match &args.command {
@@ -83,11 +86,7 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
         Command::Quarantine(command) => quarantine::quarantine(args, command, output),
         Command::Policy(command) => policy::policy(args, command, output),
         Command::Demo(demo) => demo::demo(args, demo, output),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Args::command(), "holdfast", &mut script);
-            output.bytes(&script)?;
-            Ok(0)
-        }
+        Command::Man(man) => reference::man(args, man, output),
+        Command::Completions { shell } => reference::completions(*shell, output),
     }
 }
