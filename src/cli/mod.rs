@@ -11,6 +11,7 @@ mod ledger;
 mod logging;
 mod nights;
 mod days;
+mod help;
 mod open;
 mod output;
 mod person;
@@ -19,6 +20,7 @@ mod policy;
 mod progress;
 mod quarantine;
 mod record;
+mod reference;
 mod restore;
 mod run;
 mod schedule;
@@ -33,7 +35,7 @@ mod why;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
 use crate::error::{Error, Kind, Result};
 use args::{Args, Command, Format};
@@ -83,12 +85,8 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
         Command::Quarantine(command) => quarantine::quarantine(args, command, output),
         Command::Policy(command) => policy::policy(args, command, output),
         Command::Demo(demo) => demo::demo(args, demo, output),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Args::command(), "holdfast", &mut script);
-            output.bytes(&script)?;
-            Ok(0)
-        }
+        Command::Man(man) => reference::man(args, man, output),
+        Command::Completions { shell } => reference::completions(*shell, output),
     }
 }
 
@@ -96,12 +94,12 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
 fn check_format(args: &Args) -> Result<()> {
     let fits = match args.format {
         Format::Text | Format::Json => true,
-        Format::Markdown => matches!(args.command, Command::Policy(PolicyCommand::Diff(_))),
+        Format::Markdown => matches!(args.command, Command::Policy(PolicyCommand::Diff(_)) | Command::Man(_)),
         Format::Csv | Format::Parquet | Format::Arrow => matches!(args.command, Command::Search(_)),
     };
     if fits {
         return Ok(());
     }
     Err(Error::new(Kind::Usage, "reading the command line", "this command does not print in that format")
-        .with_hint("leave --format out, or say --format json; `search` also knows csv, parquet and arrow, `policy diff` markdown"))
+        .with_hint("leave --format out, or say --format json; `search` also knows csv, parquet and arrow, `policy diff` and `man` markdown"))
 }

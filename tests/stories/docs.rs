@@ -139,6 +139,22 @@ fn format_names_every_member_of_the_ledger() {
     assert!(missing.is_empty(), "docs/FORMAT.md does not name {missing:?}");
 }
 
+/// docs/CLI.md is what the binary prints; `UPDATE_CLI=1` writes it anew.
+#[test]
+fn the_reference_is_that_of_the_command_line() {
+    let printed = std::process::Command::new(env!("CARGO_BIN_EXE_holdfast"))
+        .args(["man", "--format", "markdown"])
+        .output()
+        .unwrap();
+    let fresh = String::from_utf8(printed.stdout).unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/CLI.md");
+    if std::env::var_os("UPDATE_CLI").is_some() {
+        std::fs::write(&path, &fresh).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(committed == fresh, "docs/CLI.md is stale: run the tests once with UPDATE_CLI=1");
+}
+
 #[test]
 fn format_names_every_member_of_the_access_log() {
     let text = read("docs/FORMAT.md");

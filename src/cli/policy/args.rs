@@ -6,6 +6,7 @@ use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use crate::cli::args::parse_instant;
+use crate::cli::help;
 use crate::names::TableName;
 use crate::policy::Pattern;
 use crate::policy::azure::Method;
@@ -13,25 +14,13 @@ use crate::policy::azure::Method;
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
     /// What an edit of the policy does to an archive: for reviewers, who need nothing but its inventory
-    #[command(after_help = "Examples:\n  \
-        holdfast policy diff main:policies policies --inventory inventory.json\n  \
-        holdfast policy diff HEAD~1 HEAD --inventory inventory.json --format markdown\n\n\
-        Each of OLD and NEW is a folder, a policy file, or a git revision (`REV:PATH`, or `REV` alone for its folder of \
-        policies); a path that exists wins.\n\
-        Exit codes: 0 nothing · 10 only longer · 11 something shorter · 1 a policy is invalid · 2 usage.")]
+    #[command(after_long_help = help::POLICY_DIFF)]
     Diff(DiffArgs),
     /// Write a policy file from what Azure Log Analytics keeps
-    #[command(after_help = "Examples:\n  \
-        az monitor log-analytics workspace table list -g GROUP --workspace-name NAME > tables.json\n  \
-        holdfast policy import tables.json --output policies/azure.toml\n\n\
-        Reads the Tables API's JSON (a table, a list, `az … table list`) and requests as Azure's documentation prints them \
-        (`PUT /subscriptions/…/tables/SecurityEvent?api-version=… {\"properties\": {\"retentionInDays\": 730}}`).")]
+    #[command(after_long_help = help::POLICY_IMPORT)]
     Import(ImportArgs),
     /// Print the requests that make Azure Log Analytics keep what the policy says
-    #[command(after_help = "Examples:\n  \
-        holdfast policy export --subscription ID --resource-group GROUP --workspace NAME\n  \
-        holdfast policy export policies/security.toml --table SecurityEvent --method patch\n\n\
-        PUT sets what a request leaves out to Azure's default; PATCH keeps it. A rule that Azure cannot express is an error.")]
+    #[command(after_long_help = help::POLICY_EXPORT)]
     Export(ExportArgs),
 }
 
