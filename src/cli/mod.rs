@@ -44,7 +44,7 @@ use policy::PolicyCommand;
 
 /// Runs one command and gives the process's exit code (DESIGN §8).
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = match Args::try_parse_from(arguments) {
+    let args = match Args::try_parse_from(arguments.into_iter().map(sql_comment)) {
         Ok(args) => args,
         Err(error) => {
             let code = if error.use_stderr() { 2 } else { 0 };
@@ -87,6 +87,14 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
         Command::Demo(demo) => demo::demo(args, demo, output),
         Command::Man(man) => reference::man(args, man, output),
         Command::Completions { shell } => reference::completions(*shell, output),
+    }
+}
+
+/// A query that begins with a comment is no option: `-- Who failed to log on?`.
+fn sql_comment(argument: OsString) -> OsString {
+    match argument.to_str() {
+        Some(text) if text.starts_with("-- ") => format!("\n{text}").into(),
+        _ => argument,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Searching as an auditor does: on the command line, over segments, raw objects and quarantine.
 
 mod answers;
+mod cookbook;
 mod logical;
 mod limits;
 
