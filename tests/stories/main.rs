@@ -52,5 +52,6 @@ mod real_logs;
 mod restored;
 mod schedule;
 mod sources;
+mod terminal;
 mod trouble;
 mod unattended;

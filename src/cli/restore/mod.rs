@@ -39,6 +39,16 @@ pub fn restore(args: &Args, restore: &RestoreArgs, output: &mut Output) -> Resul
         from: restore.from.as_deref().map(|text| bound(text, &zone, Edge::From)).transpose()?,
         to: restore.to.as_deref().map(|text| bound(text, &zone, Edge::To)).transpose()?,
     };
+    if let (Some(from), Some(to)) = (request.from, request.to)
+        && from >= to
+    {
+        return Err(Error::new(
+            Kind::Usage,
+            format!("restoring {}", request.table),
+            format!("--from ({from}) is not before the end that --to means ({to}): nothing lies in between"),
+        )
+        .with_hint("give the earlier one to --from; a date as --to includes that day"));
+    }
     let places = Places::of(restore)?;
     let house = House::open(args, output)?;
     let archive = house.archive(Missing::Refuse)?;
@@ -206,8 +216,9 @@ fn say(manifest: &Manifest, places: &Places<'_>, output: &mut Output) {
         output.note(format!("manifest {}", path.display()));
     }
     if let Some(path) = &places.sums {
-        let (folder, name) = (sums::folder_of(path).display(), path.file_name().unwrap_or_default().display());
-        output.note(format!("check it with: cd {folder} && sha256sum -c {name}"));
+        let (folder, name) = (sums::folder_of(path), path.file_name().unwrap_or_default().display());
+        let there = if folder == Path::new(".") { String::new() } else { format!("cd {} && ", folder.display()) };
+        output.note(format!("check it with: {there}sha256sum -c {name}"));
     }
     if manifest.unseen.quarantined > 0 {
         let records = count(manifest.unseen.quarantined, "record", "records");
