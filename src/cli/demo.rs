@@ -104,7 +104,7 @@ fn check_all(house: &House, title: &str, output: &mut Output) -> Result<Verifica
 
 pub fn say(output: &mut Output, title: &str, lines: &[String]) -> Result<()> {
     if !title.is_empty() {
-        let (bold, off) = if output.color { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
+        let (bold, off) = if output.stdout.color { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
         output.line(format!("\n{bold}{title}{off}"))?;
     }
     for line in lines {
@@ -183,7 +183,7 @@ fn laid_out(folder: &Path, sample: &SampleSummary) -> Vec<String> {
 fn run_at(house: &House, day: Date) -> Result<RunReport> {
     let now = super::args::parse_instant(&day.to_string())
         .map_err(|reason| Error::new(Kind::Internal, format!("reading the day {day}"), reason))?;
-    let report = pipeline::run(&house.context()?, &Request::all(now), house.clock.now())?;
+    let report = pipeline::run(&house.watched()?, &Request::all(now), house.clock.now())?;
     match report.errors.iter().find(|error| error.kind() != Kind::Object) {
         Some(error) => Err(Error::new(error.kind(), error.attempted(), error.reason())),
         None => Ok(report),

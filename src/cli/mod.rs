@@ -28,6 +28,7 @@ mod search;
 mod service;
 mod status;
 mod table;
+mod terminal;
 mod unseen;
 mod verify;
 mod why;
@@ -50,6 +51,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             let code = if error.use_stderr() { 2 } else { 0 };
             // Nothing can be done about a closed stdout.
             let _ = error.print();
+            if code == 2 {
+                output::nothing_done();
+            }
             return ExitCode::from(code);
         }
     };

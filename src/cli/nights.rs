@@ -146,7 +146,7 @@ fn consent(house: &House, night: Date, output: &mut Output) -> Result<()> {
 }
 
 fn run_at(house: &House, night: Date) -> Result<RunReport> {
-    let report = pipeline::run(&house.context()?, &Request::all(at(night)?), house.clock.now())?;
+    let report = pipeline::run(&house.watched()?, &Request::all(at(night)?), house.clock.now())?;
     match report.errors.iter().find(|error| error.kind() != Kind::Object) {
         Some(error) => Err(Error::new(error.kind(), error.attempted(), error.reason())),
         None => Ok(report),

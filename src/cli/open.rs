@@ -13,7 +13,7 @@ use super::progress::watcher;
 use crate::clock::{Clock, HostClock};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Armed, Chain, Lease, LocalLease, clock_apart};
-use crate::pipeline::{Context, Source, Window};
+use crate::pipeline::{Context, Source, Unwatched, Window};
 use crate::policy::PolicySet;
 use crate::schedule::Line;
 use crate::settings::Settings;
@@ -128,9 +128,15 @@ impl House {
             take_lease: Box::new(move || Ok(Box::new(LocalLease::take(&folder, &holder)?) as Box<dyn Lease>)),
             ids: Box::new(new_id),
             host,
-            progress: watcher(),
+            progress: Box::new(Unwatched),
             stop: Arc::default(),
         })
+    }
+
+    /// As [`House::context`], with a bar on a terminal while it works. Drop it before anything is printed: the bar stands
+    /// where the words go.
+    pub fn watched(&self) -> Result<Context> {
+        Ok(Context { progress: watcher(), ..self.context()? })
     }
 
     /// When deletions may begin, if the settings say so.

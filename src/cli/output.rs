@@ -1,32 +1,39 @@
 //! Everything that is printed goes through here: results on stdout, everything else on stderr.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use serde::Serialize;
 
 use super::args::Format;
+use super::terminal::{Terminal, fold, fold_at};
 use crate::error::{Error, Kind, Result};
 
 /// Where a command's words go.
 #[derive(Debug)]
 pub struct Output {
     pub format: Format,
+    /// Of stderr, where errors and notes go.
     pub color: bool,
+    pub stdout: Terminal,
+    stderr: Terminal,
 }
 
 impl Output {
     pub fn new(format: Format) -> Self {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Output { format, color: io::stderr().is_terminal() && io::stdout().is_terminal() && !plain }
+        let (stdout, stderr) = (Terminal::stdout(), Terminal::stderr());
+        Output { format, color: stderr.color, stdout, stderr }
     }
 
     pub fn is_json(&self) -> bool {
         self.format == Format::Json
     }
 
-    /// A line of the result. A reader that went away (`| head`) ends the command quietly.
+    /// A line of the result, folded at a terminal's width. A reader that went away (`| head`) ends the command quietly.
     pub fn line(&mut self, line: impl AsRef<str>) -> Result<()> {
-        self.bytes(format!("{}\n", line.as_ref()).as_bytes())
+        for piece in folded(line.as_ref(), self.stdout.width) {
+            self.bytes(format!("{piece}\n").as_bytes())?;
+        }
+        Ok(())
     }
 
     /// Bytes of the result.
@@ -44,26 +51,78 @@ impl Output {
 
     /// A line beside the result, for people.
     pub fn note(&mut self, line: impl AsRef<str>) {
-        // Nobody is left to tell if stderr is gone.
-        let _ = writeln!(io::stderr().lock(), "{}", line.as_ref());
+        for piece in folded(line.as_ref(), self.stderr.width) {
+            // Nobody is left to tell if stderr is gone.
+            let _ = writeln!(io::stderr().lock(), "{piece}");
+        }
     }
 
-    /// An error, whole: what was attempted, why it failed, what to do.
+    /// An error, whole: what was attempted, why it failed, what was lost, whether it can wait, what to type next.
     pub fn error(&mut self, error: &Error) {
-        if self.is_json() {
-            let shown = serde_json::json!({ "error": {
-                "attempted": error.attempted(), "reason": error.reason(), "hint": error.hint(), "exit_code": error.exit_code(),
-            }});
-            self.note(shown.to_string());
-            return;
-        }
-        let (red, bold, off) = if self.color { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
-        self.note(format!("{red}error{off}: {bold}{}{off}", error.attempted()));
-        self.note(format!("  why:  {}", error.reason()));
-        if let Some(hint) = error.hint() {
-            self.note(format!("  next: {hint}"));
+        self.errors(std::slice::from_ref(error));
+    }
+
+    /// Several errors. What was lost and whether it can wait is said once, with the last one of which it is true.
+    pub fn errors(&mut self, errors: &[Error]) {
+        for (at, error) in errors.iter().enumerate() {
+            if self.is_json() {
+                self.note(in_json(error).to_string());
+                continue;
+            }
+            let same = |other: &Error| other.lost() == error.lost() && other.can_wait() == error.can_wait();
+            let is_last = !errors[at + 1..].iter().any(same);
+            for line in in_words(error, is_last, self.stderr) {
+                // Folded already, and coloured.
+                let _ = writeln!(io::stderr().lock(), "{line}");
+            }
         }
     }
+}
+
+/// What is said after the command line was refused: nothing else of Holdfast has begun.
+pub fn nothing_done() {
+    let _ = writeln!(io::stderr().lock(), "\nNothing was done, and nothing is lost.");
+}
+
+fn in_json(error: &Error) -> serde_json::Value {
+    serde_json::json!({ "error": {
+        "attempted": error.attempted(), "reason": error.reason(), "lost": error.lost(), "can_wait": error.can_wait(),
+        "hint": error.next(), "exit_code": error.exit_code(),
+    }})
+}
+
+/// An error as a terminal shows it. `whole`: with what was lost, and whether it can wait.
+fn in_words(error: &Error, whole: bool, terminal: Terminal) -> Vec<String> {
+    const HANG: usize = 8;
+    let (red, bold, off) = if terminal.color { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
+    let width = terminal.width.unwrap_or(usize::MAX);
+    let mut lines = Vec::new();
+    for (at, piece) in fold_at(&format!("error: {}", error.attempted()), width, HANG).iter().enumerate() {
+        lines.push(match piece.strip_prefix("error: ").filter(|_| at == 0) {
+            Some(rest) => format!("{red}error{off}: {bold}{rest}{off}"),
+            None => format!("{bold}{piece}{off}"),
+        });
+    }
+    let mut said = vec![("why", error.reason())];
+    if whole {
+        said.push(("lost", error.lost()));
+        // A bare yes needs no line.
+        said.extend((error.can_wait() != "yes").then(|| ("wait", error.can_wait())));
+    }
+    said.push(("next", error.next()));
+    for (label, text) in said {
+        for line in text.lines().enumerate().map(|(at, line)| {
+            let label = if at == 0 { format!("{label}:") } else { String::new() };
+            format!("  {label:<6}{line}")
+        }) {
+            lines.extend(fold_at(&line, width, HANG));
+        }
+    }
+    lines
+}
+
+fn folded(line: &str, width: Option<usize>) -> Vec<String> {
+    width.map_or_else(|| vec![line.to_owned()], |width| fold(line, width))
 }
 
 fn stdout_failed(source: io::Error) -> Error {
@@ -71,11 +130,6 @@ fn stdout_failed(source: io::Error) -> Error {
         std::process::exit(0);
     }
     Error::from_source(Kind::Store, "writing to stdout", source)
-}
-
-/// How many characters a line of stdout may have; none: it is no terminal, and lines are as long as they are.
-pub fn width() -> Option<usize> {
-    io::stdout().is_terminal().then(|| terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0)))
 }
 
 /// Bytes for people: `1.2 GB`.
@@ -111,6 +165,66 @@ pub fn count(value: u64, one: &str, many: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// One of each kind, as narrow, usual and wide terminals show it.
+    #[test]
+    fn errors_of_each_kind_say_everything_at_every_width() {
+        let kinds = [
+            Kind::Usage,
+            Kind::Policy,
+            Kind::Store,
+            Kind::Object,
+            Kind::Decision,
+            Kind::Damaged,
+            Kind::LeaseHeld,
+            Kind::Fenced,
+            Kind::Internal,
+        ];
+        for width in [60, 80, 120] {
+            let terminal = Terminal { color: false, width: Some(width) };
+            let shown: Vec<String> = kinds
+                .iter()
+                .map(|kind| {
+                    let error = Error::new(
+                        *kind,
+                        format!("doing something that is {kind:?}"),
+                        "it cannot be done, for a reason that takes a while to tell",
+                    );
+                    let lines = in_words(&error, true, terminal);
+                    assert!(lines.iter().all(|line| line.chars().count() <= width), "{lines:?}");
+                    format!("exit {}\n{}", error.exit_code(), lines.join("\n"))
+                })
+                .collect();
+            insta::assert_snapshot!(format!("errors_at_{width}"), shown.join("\n\n"));
+        }
+    }
+
+    #[test]
+    fn colours_do_not_change_what_is_said() {
+        let error = Error::new(Kind::Store, "reading a very long name of a file that lies somewhere deep down", "no")
+            .with_hint("look");
+        let plain = in_words(&error, true, Terminal { color: false, width: Some(40) });
+        let shown = in_words(&error, true, Terminal { color: true, width: Some(40) });
+        let bare: Vec<String> = shown
+            .iter()
+            .map(|line| {
+                ["\x1b[1;31m", "\x1b[1m", "\x1b[0m"].iter().fold(line.clone(), |line, code| line.replace(code, ""))
+            })
+            .collect();
+        assert_eq!(bare, plain);
+        assert!(shown[0].starts_with("\x1b[1;31merror\x1b[0m: "));
+    }
+
+    #[test]
+    fn of_many_errors_what_is_common_is_said_once() {
+        let error = |what: &str| Error::new(Kind::Object, format!("reading {what}"), "it is broken");
+        let value = in_json(&error("a"));
+        for member in ["attempted", "reason", "lost", "can_wait", "hint", "exit_code"] {
+            assert!(value["error"].get(member).is_some_and(|value| !value.is_null()), "{member}");
+        }
+        let short = in_words(&error("a"), false, Terminal::default());
+        assert!(!short.iter().any(|line| line.contains("lost:")) && short.iter().any(|line| line.contains("next:")));
+    }
 
     #[test]
     fn sizes_and_numbers_read_well() {

@@ -55,9 +55,7 @@ pub fn plan(args: &Args, plan: &PlanArgs, output: &mut Output) -> Result<u8> {
             output.line(format!("to consent: {first}holdfast approve {file} --reason \"…\""))?;
         }
     }
-    for error in &planned.errors {
-        output.error(error);
-    }
+    output.errors(&planned.errors);
     let asks = if planned.document.asks().is_empty() { 0 } else { Kind::Decision.exit_code() };
     Ok(planned.errors.iter().map(Error::exit_code).max().unwrap_or(0).max(asks))
 }

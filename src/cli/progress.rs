@@ -22,7 +22,7 @@ impl Bar {
     fn new() -> Self {
         let bar = ProgressBar::new(0);
         if let Ok(style) =
-            ProgressStyle::with_template("{spinner} {msg:40!} {bar:30} {bytes}/{total_bytes}  {bytes_per_sec}")
+            ProgressStyle::with_template("{spinner} {wide_msg} {bar:20} {bytes}/{total_bytes}  {bytes_per_sec}")
         {
             bar.set_style(style);
         }

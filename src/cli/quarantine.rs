@@ -20,7 +20,7 @@ pub fn quarantine(args: &Args, command: &QuarantineCommand, output: &mut Output)
         QuarantineCommand::Show { item } => show(&house, item, output),
         QuarantineCommand::Retry { tables } => {
             let request = Request { now: house.now(None)?, tables: tables.clone(), schedules: None };
-            let done = retry(&house.context()?, &request)?;
+            let done = retry(&house.watched()?, &request)?;
             if output.is_json() {
                 output.json(&done)?;
                 return Ok(0);

@@ -88,16 +88,20 @@ impl Recording {
             .with_hint(format!(
                 "what was handed out is complete; that you asked is on record (entry {writer} {seq}), what came of it is \
                  not. Make room or give the right to write below `access/` of the archive before you ask again"
-            )))
+            ))
+            .of_answer())
     }
 }
 
 fn refused(what: What, error: &Error) -> Error {
     let what = what.name();
-    Error::new(Kind::Store, format!("recording this {what} in the access log"), error.to_string()).with_hint(format!(
+    let hint = format!(
         "nothing was read. Make room, or give the right to write below `access/` of the archive; or allow a {what} that \
          nobody records: `[access] record = \"best-effort\"` in the settings"
-    ))
+    );
+    Error::new(Kind::Store, format!("recording this {what} in the access log"), error.to_string())
+        .with_hint(hint)
+        .of_answer()
 }
 
 /// What nobody can guess: it salts names and query texts.

@@ -13,7 +13,7 @@ use super::table::aligned;
 use crate::clock::Clock;
 use crate::error::{Kind, Result};
 use crate::names::TableName;
-use crate::pipeline::{self, Context, Request, RunReport};
+use crate::pipeline::{self, Context, Request, RunReport, Unwatched};
 use crate::plan::{Blocker, DayVerdict, Reason, Shut};
 use crate::schedule::{succeeded, update_metrics};
 
@@ -36,9 +36,7 @@ pub fn run_once(house: &House, request: &Request, stop: Arc<AtomicBool>, output:
             output.line(line)?;
         }
     }
-    for error in &report.errors {
-        output.error(error);
-    }
+    output.errors(&report.errors);
     Ok(report.exit_code())
 }
 
@@ -49,8 +47,9 @@ fn attempt(
     stop: Arc<AtomicBool>,
     output: &mut Output,
 ) -> Result<(RunReport, Vec<TableName>)> {
-    let context = Context { stop, ..house.context()? };
+    let mut context = Context { stop, ..house.watched()? };
     let outcome = pipeline::run(&context, request, house.clock.now());
+    context.progress = Box::new(Unwatched);
     let held = outcome.as_ref().is_err_and(|error| error.kind() == Kind::LeaseHeld);
     if let Err(policies) = &context.policies
         && !output.is_json()

@@ -43,7 +43,7 @@ pub fn findings(status: &Status, errors: &[Error]) -> Vec<Finding> {
         status.runs.lease.is_some() && matches!(error.kind(), Kind::Decision | Kind::Damaged) && status.shut.is_none()
     };
     for error in errors.iter().filter(|error| !passing(error)) {
-        let next = error.hint().unwrap_or("see to the cause; nothing is lost");
+        let next = error.next();
         found.push(Finding::new(error.exit_code(), error.to_string(), next));
     }
     if let Some(Shut::Doubt { reason }) = &status.shut

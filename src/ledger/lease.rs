@@ -42,7 +42,7 @@ impl LocalLease {
                     _ => "an unknown process".into(),
                 };
                 return Err(Error::new(Kind::LeaseHeld, attempted(), format!("another run holds it: {holder}"))
-                    .with_hint("wait for that run to end; nothing was done"));
+                    .with_hint("wait for that run to end"));
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }

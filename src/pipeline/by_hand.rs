@@ -71,7 +71,7 @@ pub fn reinstate_day(context: &Context, table: &TableName, day: Date, now: Times
         let Some(first) = retired.first() else {
             end(&mut chain, now)?;
             return Err(Error::new(Kind::Usage, attempted, "nothing of that day is retired")
-                .with_hint("`holdfast why TABLE DAY` says what became of it; nothing was done"));
+                .with_hint("`holdfast why TABLE DAY` says what became of it"));
         };
         let name = first.item.table.clone();
         if reinstate(context, &mut chain, &name, &retired, true, &mut measurer, now)? == Step::Done {
@@ -101,8 +101,9 @@ pub fn adopt(context: &Context, table: &TableName, reason: &str, now: Timestamp)
     })?;
     if commits.is_empty() {
         end(&mut chain, now)?;
-        return Err(Error::new(Kind::Usage, attempted(), "every commit in it is ours")
-            .with_hint("there is nothing to adopt; nothing was done"));
+        return Err(
+            Error::new(Kind::Usage, attempted(), "every commit in it is ours").with_hint("there is nothing to adopt")
+        );
     }
     let detail = changes(context, &known, &open, &partitions)?;
     let sum = |segments: &mut dyn Iterator<Item = SetDigest>| {

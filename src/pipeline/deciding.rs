@@ -128,7 +128,7 @@ pub fn governing(context: &Context, chain: &Chain) -> Result<Governing> {
             );
             Ok(Governing { set, refused: Some(refused) })
         }
-        None => Err(failed("nothing was done; `holdfast check` shows every mistake")),
+        None => Err(failed("`holdfast check` shows every mistake")),
     }
 }
 

@@ -89,7 +89,7 @@ pub fn look(context: &Context, request: &Request, host_now: Timestamp) -> Result
             "opening the archive",
             "it is a simulation and the settings say not, or the other way round",
         )
-        .with_hint("`simulation` is fixed when an archive is created; nothing was done"));
+        .with_hint("`simulation` is fixed when an archive is created"));
     }
     Ok(Looked { chain, history, objects, strangers: report.strangers, document, errors: report.errors })
 }

@@ -44,7 +44,7 @@ pub fn retry(context: &Context, request: &Request) -> Result<Vec<Retried>> {
     let mut chain = Chain::open(context.ledger.clone(), (context.ids)(), Box::new(new_nonce(context)))?;
     let policies = context.policies.as_ref().map_err(|error| {
         Error::new(Kind::Policy, "reading the policies", error.to_string())
-            .with_hint("nothing was done; `holdfast check` shows every mistake")
+            .with_hint("`holdfast check` shows every mistake")
     })?;
     check_witnesses(&context.archive, &chain)?;
     if asked_for(chain.state(), request).is_empty() {

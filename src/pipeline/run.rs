@@ -314,7 +314,7 @@ fn create(context: &Context, chain: &mut Chain, now: Timestamp) -> Result<()> {
         let (is, says) =
             if context.simulation { ("a real one", "a simulation") } else { ("a simulation", "a real one") };
         return Err(Error::new(Kind::Usage, "opening the archive", format!("it is {is}, but the settings say {says}"))
-            .with_hint("`simulation` is fixed when an archive is created; nothing was done"));
+            .with_hint("`simulation` is fixed when an archive is created"));
     }
     Ok(())
 }

@@ -53,5 +53,6 @@ mod restored;
 mod schedule;
 mod search;
 mod sources;
+mod terminal;
 mod trouble;
 mod unattended;

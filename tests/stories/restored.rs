@@ -134,27 +134,46 @@ fn contradictions_are_refused_before_anything_is_asked() {
     insta::assert_snapshot!(refused(&["--output", "a.ndjson.gz", "--compress", "zstd"]), @"
     error: restoring to a.ndjson.gz
       why:  --compress says zstd, the file's name says gzip
+      lost: nothing; nothing was done, and it can wait
       next: leave --compress out, or name the file a.ndjson.zst
     ");
     insta::assert_snapshot!(refused(&["--output", "a.ndjson", "--compress", "gzip"]), @"
     error: restoring to a.ndjson
       why:  --compress says gzip, the file's name says that it is not packed
+      lost: nothing; nothing was done, and it can wait
       next: leave --compress out, or name the file a.ndjson.gz
     ");
     insta::assert_snapshot!(refused(&["--output", "folder"]), @"
     error: restoring to folder
       why:  it is a folder
+      lost: nothing; nothing was done, and it can wait
       next: for a file a day write folder/, else name a file in it
     ");
     insta::assert_snapshot!(refused(&["--output", "a.ndjson", "--manifest", "a.ndjson"]), @"
     error: restoring to a.ndjson
       why:  the manifest would take the place of what is restored
+      lost: nothing; nothing was done, and it can wait
       next: give it another name
     ");
     insta::assert_snapshot!(refused(&["--output", "a.ndjson", "--manifest", "nowhere/m.json"]), @"
     error: restoring to a.ndjson
       why:  there is no folder nowhere for the manifest
+      lost: nothing; nothing was done, and it can wait
       next: nothing was restored; make the folder, or name another
     ");
     assert!(!site.path().join("archive/access").exists());
+}
+
+#[test]
+fn a_time_range_that_holds_nothing_is_refused() {
+    let site = site();
+    for (from, to) in [("2024-03-02", "2024-03-01"), ("2024-03-01T10:00:00Z", "2024-03-01T10:00:00Z")] {
+        let (code, _, said) = site.holdfast(&["restore", "--table", "Signin", "--from", from, "--to", to]);
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains("nothing lies in between"), "{said}");
+    }
+    assert_eq!(
+        restore(&site, &["--from", "2024-03-01", "--to", "2024-03-01", "--output", "a"]).lines().next(),
+        Some("restored 3 records of main/Signin")
+    );
 }

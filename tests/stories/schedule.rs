@@ -220,15 +220,17 @@ fn what_makes_every_run_impossible_ends_it_at_the_start() {
     insta::assert_snapshot!(refused(&site("")), @r#"
     error: starting the schedule
       why:  nothing says when: the settings have no [schedule] cron, and no rule has a `schedule`
+      lost: nothing; nothing was done, and it can wait
       next: write into /etc/holdfast.toml, for every night at two:
-
-            [schedule]
-            cron      = "0 2 * * *"
-            time_zone = "UTC"
+            
+                    [schedule]
+                    cron      = "0 2 * * *"
+                    time_zone = "UTC"
     "#);
-    insta::assert_snapshot!(refused(&site("simulation = true\n[schedule]\ncron = \"0 2 * * *\"")), @r"
+    insta::assert_snapshot!(refused(&site("simulation = true\n[schedule]\ncron = \"0 2 * * *\"")), @"
     error: starting the schedule
       why:  the archive is a simulation, in which time stands still
+      lost: nothing; nothing was done, and it can wait
       next: run it by hand: `holdfast run --as-of TIME`
     ");
     let never = refused(&scheduled("0 0 30 2 *"));

@@ -35,7 +35,7 @@ pub fn import(options: &ImportArgs, output: &mut Output) -> Result<u8> {
         Err(mistakes) => {
             show_mistakes(&mistakes, output)?;
             return Err(Error::new(Kind::Policy, format!("importing {shown}"), summary(&mistakes))
-                .with_hint("correct the file and import it again; nothing was written"));
+                .with_hint("correct the file and import it again"));
         }
     };
     let to_stdout = options.output == Path::new("-");

@@ -17,6 +17,10 @@ use crate::error::{Error, Kind, Result};
 /// `holdfast man`.
 pub fn man(args: &Args, man: &ManArgs, output: &mut Output) -> Result<u8> {
     let command = built();
+    if args.format == Format::Json {
+        return Err(Error::new(Kind::Usage, "printing the manual", "it is not printed as JSON")
+            .with_hint("leave --format out for man pages, or say --format markdown"));
+    }
     if args.format == Format::Markdown {
         if man.dir.is_some() {
             return Err(Error::new(Kind::Usage, "printing the manual", "--dir writes man pages, not Markdown")
@@ -74,6 +78,7 @@ fn page_name(command: &Command) -> String {
 fn failed(path: &Path, source: std::io::Error) -> Error {
     Error::from_source(Kind::Store, format!("writing {}", path.display()), source)
         .with_hint("name a folder that you may write to: `holdfast man --dir FOLDER`")
+        .of_answer()
 }
 
 #[cfg(test)]

@@ -60,6 +60,27 @@ fn short_help_fits_a_screen_and_has_no_examples() {
     }
 }
 
+/// `-h` of every command on terminals of three widths (of which the help uses 100 columns at most), and `--help` on the usual.
+#[test]
+fn help_reads_well_at_every_width() {
+    let shown = |width: usize, is_long: bool| {
+        let mut root = Args::command().term_width(width.min(100)).disable_help_subcommand(true);
+        root.build();
+        let help = |command: &&Command| {
+            let mut command = (*command).clone();
+            let help = if is_long { command.render_long_help() } else { command.render_help() };
+            // clap pads empty lines.
+            let help: Vec<String> = help.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
+            format!("$ {} {}\n{}", typed(&command), if is_long { "--help" } else { "-h" }, help.join("\n").trim_end())
+        };
+        all(&root).iter().map(help).collect::<Vec<_>>().join("\n\n")
+    };
+    for width in [60, 80, 120] {
+        insta::assert_snapshot!(format!("short_help_at_{width}"), shown(width, false));
+    }
+    insta::assert_snapshot!("long_help_at_80", shown(80, true));
+}
+
 #[test]
 fn completions_of_every_shell_name_every_command() {
     let names: BTreeSet<String> = all(&built()).iter().skip(1).map(|command| command.get_name().to_owned()).collect();

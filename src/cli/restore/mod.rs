@@ -39,6 +39,16 @@ pub fn restore(args: &Args, restore: &RestoreArgs, output: &mut Output) -> Resul
         predicate: restore.predicate.clone(),
         now: house.now(None)?,
     };
+    if let (Some(from), Some(to)) = (request.from, request.to)
+        && from >= to
+    {
+        return Err(Error::new(
+            Kind::Usage,
+            format!("restoring {}", request.table),
+            format!("--from ({from}) is not before the end that --to means ({to}): nothing lies in between"),
+        )
+        .with_hint("give the earlier one to --from; a date as --to includes that day"));
+    }
     let archive = house.archive(Missing::Refuse)?;
     let (by, tables, asked) = (restore.by.as_deref(), vec![restore.table.clone()], in_words(&request, restore));
     let recording = Recording::begin(&house, &archive, by, What::Restore, tables, &asked, output)?;
@@ -211,8 +221,9 @@ fn say(manifest: &Manifest, places: &Places<'_>, output: &mut Output) {
         output.note(format!("manifest {}", path.display()));
     }
     if let Some(path) = &places.sums {
-        let (folder, name) = (sums::folder_of(path).display(), path.file_name().unwrap_or_default().display());
-        output.note(format!("check it with: cd {folder} && sha256sum -c {name}"));
+        let (folder, name) = (sums::folder_of(path), path.file_name().unwrap_or_default().display());
+        let there = if folder == Path::new(".") { String::new() } else { format!("cd {} && ", folder.display()) };
+        output.note(format!("check it with: {there}sha256sum -c {name}"));
     }
     for line in unseen(manifest) {
         output.note(format!("not seen: {line}"));

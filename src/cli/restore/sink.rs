@@ -165,5 +165,6 @@ fn stdout_failed(source: io::Error, closed: &mut bool) -> Error {
 
 pub fn failed(path: &Path, source: io::Error) -> Error {
     Error::from_source(Kind::Store, format!("writing {}", path.display()), source)
-        .with_hint("the archive is untouched; free space or choose another place, and restore again")
+        .with_hint("free space or choose another place, then restore again")
+        .of_answer()
 }

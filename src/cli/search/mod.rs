@@ -16,8 +16,9 @@ use serde_json::json;
 use self::write::{RowWriter, abandon};
 use super::args::{Args, Format};
 use super::open::{House, threads};
-use super::output::{Output, size, width};
+use super::output::{Output, size};
 use super::record::{Handed, Recording};
+use super::terminal::Terminal;
 use super::unseen::{Command, not_seen};
 use crate::access::{Ended, What};
 use crate::error::{Error, Kind, Result};
@@ -110,7 +111,7 @@ fn give<'a>(
         Later::Asked(listed)
     };
     let file = search.file();
-    let mut writer = RowWriter::create(format, file.as_deref(), &query, width())?;
+    let mut writer = RowWriter::create(format, file.as_deref(), &query, Terminal::stdout().width)?;
     let done = query.rows(stop(search.timeout), &mut |batch| writer.take(batch));
     let answer = done.and_then(|(rows, cut)| {
         let listed = match listed {
