@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::policy::PolicyCommand;
 use crate::names::TableName;
+use crate::policy::Span;
 
 /// Keeps logs as long as policy says and can prove it.
 ///
@@ -21,7 +22,8 @@ pub struct Args {
     /// The settings file [default: $HOLDFAST_CONFIG, ./holdfast.toml, /etc/holdfast/holdfast.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// What to print: words for people, JSON for programs, Markdown for pull requests (`policy diff` only)
+    /// What to print: words for people, JSON for programs, Markdown for pull requests (`policy diff`
+    /// only), a page for a browser (`report` only)
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Log more: -v what is done, -vv every step
@@ -39,6 +41,7 @@ pub enum Format {
     Text,
     Json,
     Markdown,
+    Html,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -110,6 +113,23 @@ pub enum Command {
     #[command(after_help = "Reads only, and works while a run is under way.\n\
         Exit codes: 0 fine · 1 the last run failed, never ended, or is too long ago · 3 it left objects undone · 4 a decision waits · 5 damage found.")]
     Status(StatusArgs),
+    /// Every table: rows, bytes, days, its rule, and what still lies raw
+    #[command(
+        after_help = "Examples:\n  holdfast tables\n  holdfast tables --format json | jq -r '.tables[] | select(.rule == null) | .table'\n\n\
+        Rows, bytes and days are those of the archive; what lies raw or in quarantine is told apart."
+    )]
+    Tables(TablesArgs),
+    /// The columns of a table: their types, and how many rows have a value
+    #[command(
+        after_help = "Examples:\n  holdfast schema SecurityEvent\n  holdfast schema cde/securityevent --format json\n\n\
+        Reads the footers of the table's segments, not their rows. Exit code 3: some could not be read."
+    )]
+    Schema(SchemaArgs),
+    /// What is kept, since when, until when, and what is gone: for people, programs, or as one page with a drawn timeline
+    #[command(after_help = "Examples:\n  holdfast report\n  holdfast report --format html --output report.html\n  \
+        holdfast report --format json | jq '.tables[] | {table, missing_days}'\n\n\
+        The page is one file that loads nothing from elsewhere. Exit code 3: something could not be read; the report says what.")]
+    Report(ReportArgs),
     /// Look at the ledger: what was intended, what was done
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -210,6 +230,33 @@ pub struct StatusArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+pub struct TablesArgs {
+    /// As of this time: a date (00:00 UTC) or an RFC 3339 instant
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub as_of: Option<Timestamp>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct SchemaArgs {
+    /// The table (`Table` or `workspace/Table`)
+    #[arg(value_name = "TABLE", value_parser = parse_table)]
+    pub table: TableName,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ReportArgs {
+    /// As of this time: a date (00:00 UTC) or an RFC 3339 instant
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub as_of: Option<Timestamp>,
+    /// Look for hours without records in the newest so many archived days of each table; `0d`: in none
+    #[arg(long, value_name = "DAYS", default_value = "30d", value_parser = parse_days)]
+    pub hours_for: u32,
+    /// Where to write it: a file, or `-`
+    #[arg(long, value_name = "FILE|-", default_value = "-")]
+    pub output: String,
+}
+
+#[derive(Debug, ClapArgs)]
 pub struct RestoreArgs {
     /// The table (`Table` or `workspace/Table`)
     #[arg(long, value_name = "TABLE", value_parser = parse_table)]
@@ -276,6 +323,15 @@ pub struct DemoArgs {
 fn parse_table(text: &str) -> Result<TableName, String> {
     TableName::parse(text)
         .ok_or_else(|| "a table is `Table` or `workspace/Table`: letters, digits, `_`, `-`, `.`".into())
+}
+
+fn parse_days(text: &str) -> Result<u32, String> {
+    let days = match text.parse() {
+        Ok(Span::Days(days)) => Some(days),
+        Ok(Span::Weeks(weeks)) => weeks.checked_mul(7),
+        _ => None,
+    };
+    days.ok_or_else(|| "whole days or weeks: `30d`, `2w`; `0d` for none".into())
 }
 
 /// A date is 00:00 UTC.

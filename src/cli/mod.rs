@@ -16,12 +16,15 @@ mod plan;
 mod policy;
 mod progress;
 mod quarantine;
+mod report;
 mod restore;
 mod run;
 mod schedule;
+mod schema;
 mod service;
 mod status;
 mod table;
+mod tables;
 mod verify;
 mod why;
 
@@ -59,8 +62,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
-    if args.format == Format::Markdown && !matches!(args.command, Command::Policy(PolicyCommand::Diff(_))) {
-        return Err(Error::new(Kind::Usage, "reading the command line", "only `policy diff` prints Markdown")
+    let only = match (args.format, &args.command) {
+        (Format::Markdown, Command::Policy(PolicyCommand::Diff(_))) | (Format::Html, Command::Report(_)) => None,
+        (Format::Markdown, _) => Some("only `policy diff` prints Markdown"),
+        (Format::Html, _) => Some("only `report` makes a page"),
+        (Format::Text | Format::Json, _) => None,
+    };
+    if let Some(reason) = only {
+        return Err(Error::new(Kind::Usage, "reading the command line", reason)
             .with_hint("leave --format out, or say --format json"));
     }
     match &args.command {
@@ -75,6 +84,9 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
         Command::Verify => verify::verify(args, output),
         Command::Why(why) => why::why(args, why, output),
         Command::Status(status) => status::status(args, status, output),
+        Command::Tables(tables) => tables::tables(args, tables, output),
+        Command::Schema(schema) => schema::schema(args, schema, output),
+        Command::Report(report) => report::report(args, report, output),
         Command::Ledger(command) => ledger::ledger(args, command, output),
         Command::Quarantine(command) => quarantine::quarantine(args, command, output),
         Command::Policy(command) => policy::policy(args, command, output),

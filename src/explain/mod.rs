@@ -12,6 +12,7 @@ mod findings;
 mod object;
 mod obstacle;
 mod origins;
+mod past;
 mod status;
 mod trail;
 
@@ -23,6 +24,7 @@ pub use findings::Finding;
 pub use object::{Listed, ObjectExplained, Read, ReadBy, explain_object, find_object, table_of};
 pub use obstacle::{Fires, Latest, Obstacle, RuleFacts};
 pub use origins::RawOrigin;
+pub use past::{Done, Lost, Past, TablePast, past};
 pub use status::{
     Amount, Backlog, Begun, Ended, GivenApproval, Grace, HeldBy, Overdue, Runs, Status, Terms, Unfinished,
     WaitingApproval, status,
