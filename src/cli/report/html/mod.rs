@@ -151,10 +151,11 @@ fn axis(page: &mut String, timeline: &Timeline, axes: &[(&str, Vec<Tick>)]) {
     for ((name, ticks), (_, _, end)) in axes.iter().zip(AXES) {
         let _ = write!(page, "<div class=\"{name}\">");
         for Tick { day, at, label, year } in ticks {
-            let class = if *year { " class=\"year\"" } else { "" };
+            let class = if year.is_some() { " class=\"year\"" } else { "" };
             let left = timeline.percent(*at as f64);
-            let label = if left > 100.0 - end { "" } else { label };
-            let _ = write!(page, "<time{class} datetime=\"{day}\" style=\"left:{left:.3}%\">{label}</time>");
+            let (label, year) = if left > 100.0 - end { ("", None) } else { (label.as_str(), *year) };
+            let year = year.map_or_else(String::new, |year| format!("<small>{year}</small>"));
+            let _ = write!(page, "<time{class} datetime=\"{day}\" style=\"left:{left:.3}%\">{year}{label}</time>");
         }
         page.push_str("</div>\n");
     }
@@ -209,7 +210,7 @@ fn one(page: &mut String, table: &ReportedTable, timeline: &Timeline, grid: &[i6
         escaped(&name.to_string()),
         escaped(&name.workspace),
         escaped(&name.table),
-        escaped(&rule(table.rule.as_ref())),
+        escaped(&rule(table.rule.as_ref())).replace(':', ":<wbr>"),
     );
     let archived = &table.strata.archived;
     let days = table.days_in.get(Layer::Archived.name()).copied().unwrap_or_default();

@@ -44,11 +44,25 @@ fn name(one: &ReportedTable) -> String {
     escaped(&one.table.to_string()).replace('/', "/<wbr>").replace('_', "_<wbr>")
 }
 
+/// Escaped; dates, times and sizes stay in one piece.
+fn flowing(text: &str) -> String {
+    let mut flowing = String::with_capacity(text.len());
+    for word in text.split_inclusive(' ') {
+        let date = word.len() >= 10 && word.starts_with(|c: char| c.is_ascii_digit()) && word.get(4..5) == Some("-");
+        if date {
+            let _ = write!(flowing, "<span class=\"date\">{}</span> ", escaped(word.trim_end()));
+        } else {
+            flowing.push_str(&escaped(word));
+        }
+    }
+    flowing
+}
+
 fn figures(page: &mut String, report: &Report) {
     let heads = ["table", "raw", "archived", "retired", "destroyed", "quarantined"];
     let cells = |one: &ReportedTable| {
         let layers = Layer::ALL.iter().map(|layer| words::layer(one, *layer).unwrap_or_default());
-        std::iter::once(name(one)).chain(layers.map(|text| escaped(&text))).collect::<Vec<_>>()
+        std::iter::once(name(one)).chain(layers.map(|text| flowing(&text))).collect::<Vec<_>>()
     };
     let rows: Vec<Vec<String>> = report.tables.iter().map(cells).collect();
     table(page, "layers", "What is drawn, in figures", &heads, &rows);
@@ -62,7 +76,7 @@ fn dates(page: &mut String, report: &Report) {
             .map(|ratio| format!("{} became {}, {ratio}", size(one.raw.bytes_read), size(one.bytes_archived)));
         let gone = one.next_destruction.as_ref().map(|due| format!("next gone: {}", words::expiry(due)));
         let next: Vec<String> = one.next_expiry.iter().map(words::expiry).chain(gone).collect();
-        let mut rule = escaped(&rule(one.rule.as_ref()));
+        let mut rule = escaped(&rule(one.rule.as_ref())).replace(':', ":<wbr>");
         for sentence in &one.attention {
             let _ = write!(rule, "<br><b class=\"attention\">{}</b>", code(sentence));
         }
@@ -70,12 +84,12 @@ fn dates(page: &mut String, report: &Report) {
             name(one),
             rule,
             events.map_or_else(String::new, |(oldest, newest)| {
-                format!("{} to {}", words::instant(oldest), words::instant(newest))
+                flowing(&format!("{} to {}", words::instant(oldest), words::instant(newest)))
             }),
             read.unwrap_or_default(),
-            next.iter().map(|text| escaped(text)).collect::<Vec<_>>().join("<br>"),
-            escaped(&one.last_archive.as_ref().map(words::done).unwrap_or_default()),
-            escaped(&one.last_destruction.as_ref().map(words::done).unwrap_or_default()),
+            next.iter().map(|text| flowing(text)).collect::<Vec<_>>().join("<br>"),
+            flowing(&one.last_archive.as_ref().map(words::done).unwrap_or_default()),
+            flowing(&one.last_destruction.as_ref().map(words::done).unwrap_or_default()),
         ]
     };
     let rows: Vec<Vec<String>> = report.tables.iter().map(cells).collect();
@@ -100,9 +114,9 @@ fn holes(page: &mut String, report: &Report) {
         };
         vec![
             name(one),
-            escaped(&days),
-            escaped(&words::missing_hours(&one.missing_hours)),
-            beside.iter().map(|text| escaped(text)).collect::<Vec<_>>().join("<br>"),
+            flowing(&days),
+            flowing(&words::missing_hours(&one.missing_hours)),
+            beside.iter().map(|text| flowing(text)).collect::<Vec<_>>().join("<br>"),
         ]
     };
     let rows: Vec<Vec<String>> = report.tables.iter().map(cells).collect();

@@ -90,8 +90,8 @@ pub struct Tick {
     pub day: Date,
     pub at: i64,
     pub label: String,
-    /// A year begins.
-    pub year: bool,
+    /// The year, where it must be said, too: at the first label, and where a year begins.
+    pub year: Option<i16>,
 }
 
 impl Timeline {
@@ -177,10 +177,9 @@ impl Timeline {
         let mut day = unit.start(self.from);
         while self.at(day) < self.days {
             if day >= self.from && (unit != Unit::Year || day.year() % every == 0) {
-                // The first label says the year; so does each that begins one.
-                let year = day.day() == 1 && day.month() == 1;
-                let named = ticks.is_empty() || year;
-                ticks.push(Tick { day, at: self.at(day), label: label(day, unit, named), year });
+                let said = ticks.last().map(|tick: &Tick| tick.day.year());
+                let year = (unit != Unit::Year && said != Some(day.year())).then_some(day.year());
+                ticks.push(Tick { day, at: self.at(day), label: label(day, unit), year });
             }
             let next = unit.next(day);
             if next <= day {
@@ -192,21 +191,73 @@ impl Timeline {
     }
 }
 
-/// `2024`, `Mar`, `4 Mar`; `Mar 2024` where the year must be said.
-fn label(day: Date, unit: Unit, with_year: bool) -> String {
+/// `2024`, `Mar`, `4 Mar`.
+fn label(day: Date, unit: Unit) -> String {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let month = usize::try_from(day.month() - 1).ok().and_then(|month| MONTHS.get(month)).unwrap_or(&"");
-    let year = day.year();
-    match (unit, with_year) {
-        (Unit::Year, _) => year.to_string(),
-        (Unit::Month | Unit::Quarter, true) if day.month() == 1 => year.to_string(),
-        (Unit::Month | Unit::Quarter, true) => format!("{month} {year}"),
-        (Unit::Month | Unit::Quarter, false) => (*month).to_owned(),
-        (Unit::Day | Unit::Week, true) => format!("{} {month} {year}", day.day()),
-        (Unit::Day | Unit::Week, false) => format!("{} {month}", day.day()),
+    match unit {
+        Unit::Year => day.year().to_string(),
+        Unit::Month | Unit::Quarter => (*month).to_owned(),
+        Unit::Day | Unit::Week => format!("{} {month}", day.day()),
     }
 }
 
 fn between(from: Date, to: Date) -> i64 {
     i64::from((to - from).get_days())
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::cli::report::html::tests::report;
+
+    fn labels(ticks: &[Tick]) -> Vec<String> {
+        let said = |tick: &Tick| tick.year.map_or_else(|| tick.label.clone(), |year| format!("{} {year}", tick.label));
+        ticks.iter().map(said).collect()
+    }
+
+    #[test]
+    fn units_begin_where_the_calendar_says() {
+        let day = date(2024, 8, 15);
+        let starts: Vec<Date> = Unit::ALL.iter().map(|unit| unit.start(day)).collect();
+        assert_eq!(starts, [day, date(2024, 8, 12), date(2024, 8, 1), date(2024, 7, 1), date(2024, 1, 1)]);
+        for unit in Unit::ALL {
+            let start = unit.start(day);
+            let next = unit.next(start);
+            assert!(start <= day && day < next && unit.start(next) == next, "{unit:?}");
+        }
+    }
+
+    #[test]
+    fn labels_fit_and_say_the_year_where_it_begins() {
+        let axis = |from, days| Timeline { from, days, unit: Unit::Day, today: from };
+        let months = axis(date(2023, 11, 20), 120);
+        assert_eq!(labels(&months.ticks(6)), ["Dec 2023", "Jan 2024", "Feb", "Mar"]);
+        assert_eq!(labels(&axis(date(2024, 3, 1), 28).ticks(6)), ["4 Mar 2024", "11 Mar", "18 Mar", "25 Mar"]);
+        assert_eq!(labels(&axis(date(2015, 2, 1), 3650).ticks(6)), ["2016", "2018", "2020", "2022", "2024"]);
+        for days in [28, 60, 200, 400, 1000, 3650, 9000] {
+            for most in [6, 10, 16] {
+                let ticks = axis(date(2015, 2, 3), days).ticks(most);
+                assert!(!ticks.is_empty() && ticks.len() <= most, "{days} {most} {ticks:?}");
+                assert!(ticks.iter().all(|tick| (0..days).contains(&tick.at)), "{ticks:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn bars_hold_all_that_their_days_hold() {
+        let report = report(2, 3650);
+        let timeline = Timeline::new(&report, date(2025, 1, 1));
+        assert_eq!(timeline.unit, Unit::Week, "3,650 days are more than a lane can show");
+        for table in &report.tables {
+            let bars = timeline.bars(&table.days);
+            let mut sum = Stratum::default();
+            bars.iter().for_each(|bar| sum.add(&bar.stratum));
+            assert_eq!(sum, table.strata);
+            assert!(bars.windows(2).all(|pair| pair[0].at + pair[0].width <= pair[1].at), "bars overlap");
+            assert!(bars.iter().all(|bar| bar.at >= 0 && bar.width > 0 && bar.at + bar.width <= timeline.days));
+        }
+    }
 }
