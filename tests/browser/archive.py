@@ -27,7 +27,7 @@ TABLES = [
 
 POLICY = """version = 1
 [defaults]
-archive_after = "2d"
+archive_after = "6d"
 keep_raw = "0d"
 purge_delay = "28d"
 retain = "forever"
@@ -105,8 +105,8 @@ def main(holdfast, folder, days):
         for table, _, usual, holes in TABLES:
             if not any(first <= back <= last for first, last in holes):
                 write_day(folder, table, usual, day, back)
-        # The last run leaves some days raw.
-        if back % 14 == 5:
+        # Each run leaves the newest days raw.
+        if back % 14 == 0:
             run(f"{day + datetime.timedelta(days=1)}T02:00:00Z")
 
 

@@ -74,9 +74,9 @@ fn head(page: &mut String, report: &Report) {
     let _ = write!(
         page,
         "<header>\n<h1>What is kept, and what is gone</h1>\n\
-         <p>Archive {}{simulation}, as of <time datetime=\"{now}\">{}</time></p>\n<dl class=\"totals\">\n",
+         <p>Archive {}{simulation}, as of <time datetime=\"{now}\">{}</time>; all times are UTC</p>\n<dl class=\"totals\">\n",
         escaped(&report.archive),
-        now.replace('T', " ").replace('Z', " UTC"),
+        now.replace('T', " ").replace('Z', ""),
     );
     let totals = &report.totals;
     let mut figure = |what: &str, value: String, note: String| {
@@ -128,7 +128,7 @@ fn strata(page: &mut String, report: &Report, timeline: &Timeline) {
     // Rules of a width of their own, however wide the page is.
     page.push_str(
         "<svg class=\"patterns\" width=\"0\" height=\"0\" aria-hidden=\"true\"><defs><pattern id=\"ruled\" width=\"8\" \
-         height=\"3.5\" patternUnits=\"userSpaceOnUse\"><path d=\"M0 1.5h8\"/></pattern></defs></svg>\n",
+         height=\"3\" patternUnits=\"userSpaceOnUse\"><path d=\"M0 1.5h8\"/></pattern></defs></svg>\n",
     );
     legend(page, timeline.unit);
     let axes: Vec<(&str, Vec<Tick>)> = AXES.iter().map(|(name, most, _)| (*name, timeline.ticks(*most))).collect();
@@ -169,7 +169,7 @@ fn legend(page: &mut String, unit: Unit) {
         (Layer::Archived, "archived: can be searched and restored", "M0 16V3h20V16z"),
         (Layer::Retired, "retired: out of its table, can be put back", "M0 3V16h20V3z"),
         (Layer::Destroyed, "destroyed: gone, because it had expired", "M0 3V16h20V3z"),
-        (Layer::Quarantined, "quarantined: cannot be judged, on the day it came", "M10 9h0"),
+        (Layer::Quarantined, "quarantined: cannot be judged, by arrival", "M10 9h0"),
     ];
     page.push_str("<ul class=\"legend\">\n");
     for (layer, text, drawn) in swatches {

@@ -44,15 +44,21 @@ fn name(one: &ReportedTable) -> String {
     escaped(&one.table.to_string()).replace('/', "/<wbr>").replace('_', "_<wbr>")
 }
 
-/// Escaped; dates, times and sizes stay in one piece.
+/// Escaped; dates, and numbers with their units, stay in one piece. Instants are told apart as date and time.
 fn flowing(text: &str) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
     let mut flowing = String::with_capacity(text.len());
-    for word in text.split_inclusive(' ') {
-        let date = word.len() >= 10 && word.starts_with(|c: char| c.is_ascii_digit()) && word.get(4..5) == Some("-");
-        if date {
-            let _ = write!(flowing, "<span class=\"date\">{}</span> ", escaped(word.trim_end()));
-        } else {
-            flowing.push_str(&escaped(word));
+    for word in text.split_whitespace() {
+        if !flowing.is_empty() {
+            flowing.push_str(if UNITS.contains(&word.trim_end_matches([',', ';'])) { "\u{a0}" } else { " " });
+        }
+        match word.split_at_checked(10) {
+            Some((date, rest)) if date.parse::<jiff::civil::Date>().is_ok() => {
+                let rest = rest.replace('Z', "").replacen('T', " ", 1);
+                let (tail, time) = if rest.starts_with(' ') { ("", rest.as_str()) } else { (rest.as_str(), "") };
+                let _ = write!(flowing, "<span class=\"date\">{date}{}</span>{}", escaped(tail), escaped(time));
+            }
+            _ => flowing.push_str(&escaped(word)),
         }
     }
     flowing
@@ -121,4 +127,18 @@ fn holes(page: &mut String, report: &Report) {
     };
     let rows: Vec<Vec<String>> = report.tables.iter().map(cells).collect();
     table(page, "holes", "Holes", &heads, &rows);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belongs_together_stays_together() {
+        assert_eq!(
+            flowing("2024-03-01T10:00:00Z, 1,234 rows, 5.6 kB; 2024-03-02, <b>"),
+            "<span class=\"date\">2024-03-01</span> 10:00:00, 1,234 rows, 5.6\u{a0}kB; \
+             <span class=\"date\">2024-03-02,</span> &lt;b&gt;"
+        );
+    }
 }
