@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::args::{Args, SchemaArgs};
 use super::open::House;
 use super::output::{Output, count, number};
-use super::table::aligned;
+use super::table::{aligned, broken};
 use super::tables::rule;
-use super::why::{looked, wrapped};
+use super::why::looked;
 use crate::error::{Error, Result};
 use crate::explain::{RuleFacts, known_tables, unknown_table};
 use crate::names::TableName;
@@ -60,8 +60,7 @@ fn lines(table: &TableName, facts: Option<&RuleFacts>, columns: Option<&Columns>
     let Some(columns) = columns else {
         return vec![
             format!("{table}  {}", rule(facts)),
-            "It has no columns yet: nothing of it is archived, and they are decided over what is archived first."
-                .into(),
+            "It has no columns yet: they are decided over what is archived first.".into(),
         ];
     };
     let (rows, segments) = (count(columns.rows, "row", "rows"), count(columns.segments, "segment", "segments"));
@@ -121,7 +120,7 @@ fn rest(columns: &Columns) -> Vec<String> {
         return vec![String::new(), "Every value stands in its column: nothing is in _hf_rest.".into()];
     }
     let mut text = format!(
-        "{} ({}) have something that has no column or does not fit its column",
+        "_hf_rest: {} ({}) with something that has no column or does not fit its column",
         count(rest.rows, "row", "rows"),
         share(rest.rows, columns.rows - rest.unknown.min(columns.rows)),
     );
@@ -132,7 +131,7 @@ fn rest(columns: &Columns) -> Vec<String> {
     if rest.unknown > 0 {
         text.push_str(&format!("; not known of {}", count(rest.unknown, "row", "rows")));
     }
-    [vec![String::new()], wrapped("_hf_rest", &text)].concat()
+    [vec![String::new()], broken(&text, 0, 2)].concat()
 }
 
 #[cfg(test)]

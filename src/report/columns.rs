@@ -1,7 +1,7 @@
 //! The columns of a table and how many of its rows have a value in each, counted from footers alone. Pure.
 //!
 //! A value that does not fit its column, or has none, stands in `_hf_rest`: footers tell in how many rows, and of the
-//! members there only the first of the smallest and of the largest text. Those are named, as "at least".
+//! members there those in the beginning of the smallest and of the largest text. They are named, as "at least".
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -104,20 +104,50 @@ fn count(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 
-/// The first names of the smallest and of the largest text of `_hf_rest`; statistics may be cut off after them.
+/// Names that stand in the smallest and in the largest text of `_hf_rest`, as far as statistics have them.
 fn names_in(chunk: &ColumnChunkMetaData) -> Vec<String> {
     let Some(statistics) = chunk.statistics() else { return Vec::new() };
-    [statistics.min_bytes_opt(), statistics.max_bytes_opt()].into_iter().flatten().filter_map(first_name).collect()
+    [statistics.min_bytes_opt(), statistics.max_bytes_opt()].into_iter().flatten().flat_map(whole_names).collect()
 }
 
-/// The name of the first member of a JSON object, if all of it is there.
-fn first_name(text: &[u8]) -> Option<String> {
-    let name = text.strip_prefix(b"{")?.trim_ascii_start();
-    let mut names = serde_json::Deserializer::from_slice(name).into_iter::<serde_json::Value>();
-    let serde_json::Value::String(found) = names.next()?.ok()? else { return None };
-    // A cut may pass through the name only if its closing quote was lost, too; what follows it is a colon.
-    let rest = name.get(names.byte_offset()..)?.trim_ascii_start();
-    (rest.is_empty() || rest.starts_with(b":")).then_some(found)
+/// The names of a JSON object's members, of those that are there whole: statistics cut texts off anywhere, and may change
+/// the byte before the cut.
+fn whole_names(text: &[u8]) -> Vec<String> {
+    let mut names = Vec::new();
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(&byte) = text.get(at) {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => {
+                let Some(end) = end_of_string(text, at) else { break };
+                let follows = text[end..].iter().find(|byte| !byte.is_ascii_whitespace());
+                if depth == 1
+                    && follows == Some(&b':')
+                    && let Ok(name) = serde_json::from_slice(&text[at..end])
+                {
+                    names.push(name);
+                }
+                at = end;
+                continue;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    names
+}
+
+/// Where the string ends that begins at `from`: behind its closing quote.
+fn end_of_string(text: &[u8], from: usize) -> Option<usize> {
+    let mut at = from + 1;
+    loop {
+        match text.get(at)? {
+            b'\\' => at += 2,
+            b'"' => return Some(at + 1),
+            _ => at += 1,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -125,21 +155,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_name_is_told_only_whole() {
-        for (text, name) in [
-            (r#"{"extra":1}"#, Some("extra")),
-            (r#"{ "a \"b\"" : {"#, Some("a \"b\"")),
-            (r#"{"\u0041":"x"#, Some("A")),
-            (r#"{"cut of"#, None),
-            (r#"{"cut of\"#, None),
-            ("{}", None),
-            ("{", None),
-            ("", None),
-            ("[\"a\"]", None),
-        ] {
-            assert_eq!(first_name(text.as_bytes()).as_deref(), name, "{text}");
+    fn names_are_told_only_whole() {
+        let cases: [(&str, &[&str]); 11] = [
+            (r#"{"extra":1}"#, &["extra"]),
+            (r#"{ "a \"b\"" : {"inner":["x"]}, "c":"d"#, &["a \"b\"", "c"]),
+            (r#"{"\u0041":"x","B":"y"}"#, &["A", "B"]),
+            (r#"{"a":"{\"b\":1}","c":[{"d":1}]}"#, &["a", "c"]),
+            (r#"{"a":1,"cut of"#, &["a"]),
+            (r#"{"a":1,"cut off""#, &["a"]),
+            (r#"{"cut of\"#, &[]),
+            ("{}", &[]),
+            ("{", &[]),
+            ("", &[]),
+            (r#"["a"]"#, &[]),
+        ];
+        for (text, names) in cases {
+            assert_eq!(whole_names(text.as_bytes()), names, "{text}");
         }
-        // Statistics that are cut off are made larger at their end, which may lie in the name.
-        assert_eq!(first_name(b"{\"na\xff"), None);
+        assert!(whole_names(b"{\"na\xff\":1").is_empty(), "what is no text names nothing");
     }
 }

@@ -99,7 +99,7 @@ fn reported(gathered: &Gathered<'_>, table: TableName, strata: Strata) -> Report
             .get(&table)
             .cloned()
             .unwrap_or_else(|| HourGaps { not_read: Some("nothing is archived".into()), ..HourGaps::default() }),
-        attention: attention(gathered.status, &table, term.is_none()),
+        attention: attention(gathered.status, &table),
         days: strata.days,
         table,
     }
@@ -159,15 +159,12 @@ fn next(looked: &Looked, table: &TableName, date: impl Fn(&DayVerdict) -> Option
 }
 
 /// What the status says of one table, in a sentence each.
-fn attention(status: &Status, table: &TableName, no_rule: bool) -> Vec<String> {
+fn attention(status: &Status, table: &TableName) -> Vec<String> {
     let days = |days: u64, from: Date, to: Date| match days {
         1 => format!("1 day ({from})"),
         _ => format!("{days} days ({from} to {to})"),
     };
     let mut said = Vec::new();
-    if no_rule {
-        said.push("no rule names it, and there are no [defaults]: it is kept until somebody decides".to_owned());
-    }
     for one in status.waiting.iter().filter(|one| one.table == *table && !one.unarmed) {
         let days = days(one.days, one.from, one.to);
         said.push(format!("{days} may only go when a person approves: {}", one.because));

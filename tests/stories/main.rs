@@ -48,6 +48,7 @@ mod policy_azure;
 mod policy_diff;
 mod quarantine;
 mod real_logs;
+mod report;
 mod schedule;
 mod sources;
 mod trouble;

@@ -3,11 +3,10 @@
 use super::words;
 use crate::cli::output::{count, number, size};
 use crate::cli::status::finding_lines;
+use crate::cli::table::broken;
 use crate::cli::tables::rule;
 use crate::report::{Layer, Report, ReportedTable};
 
-/// Lines are broken here, at a space.
-const WIDTH: usize = 80;
 /// Labels take so many columns.
 const LABEL: usize = 12;
 
@@ -100,26 +99,6 @@ fn labelled(label: &str, text: &str) -> Vec<String> {
     lines
 }
 
-/// A text over as many lines as it takes, the first indented by so much, and the others.
-fn broken(text: &str, first: usize, others: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = " ".repeat(first);
-    let mut empty = true;
-    for word in text.trim_start().split(' ') {
-        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
-            lines.push(std::mem::replace(&mut line, " ".repeat(others)));
-            empty = true;
-        }
-        if !empty {
-            line.push(' ');
-        }
-        line.push_str(word);
-        empty = false;
-    }
-    lines.push(line);
-    lines
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +106,7 @@ mod tests {
     #[test]
     fn long_texts_break_at_a_space_and_stay_in_their_column() {
         let lines = labelled("attention", &"word ".repeat(30));
-        assert!(lines.len() > 1 && lines.iter().all(|line| line.chars().count() <= WIDTH), "{lines:?}");
+        assert!(lines.len() > 1 && lines.iter().all(|line| line.chars().count() <= 80), "{lines:?}");
         assert!(lines[0].starts_with("  attention    word") && lines[1].starts_with("               word"));
         assert_eq!(labelled("x", &"y".repeat(90)).len(), 1, "what has no space is not broken");
     }

@@ -77,7 +77,10 @@ pub fn missing_hours(hours: &HourGaps) -> String {
     if let Some(reason) = &hours.not_read {
         return format!("hours: not looked at, {reason}");
     }
-    let days = count(hours.days_read, "newest archived day", "newest archived days");
+    let days = match hours.days_read {
+        1 => "newest archived day".to_owned(),
+        days => format!("{} newest archived days", number(days)),
+    };
     let span = match (hours.from, hours.to) {
         (Some(from), Some(to)) if from != to => format!(" ({from} to {to})"),
         (Some(from), _) => format!(" ({from})"),
