@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Makes an archive with a past, for a report to draw: archived, retired, destroyed, raw, quarantined, with holes.
 
-    tests/browser/archive.py HOLDFAST FOLDER DAYS
+    tests/browser/archive.py HOLDFAST FOLDER DAYS [TIMES]
 
-HOLDFAST is the binary, FOLDER a new folder, DAYS how many days of logs there are, the last of them 2026-06-28. A run
-every two weeks archives, retires and destroys; what it asks for is approved. The same arguments give the same archive,
-but for the ids of runs.
+HOLDFAST is the binary, FOLDER a new folder, DAYS how many days of logs there are, the last of them 2026-06-28, each with
+TIMES as many records as usual. A run every two weeks archives, retires and destroys; what it asks for is approved. The
+same arguments give the same archive, but for the ids of runs.
 """
 
 import datetime
@@ -16,6 +16,13 @@ import subprocess
 import sys
 
 LAST = datetime.date(2026, 6, 28)
+
+ACTIVITIES = {
+    4624: "An account was successfully logged on.",
+    4625: "An account failed to log on.",
+    4634: "An account was logged off.",
+    4672: "Special privileges assigned to new logon.",
+}
 
 # Table, retain in days (none: for ever), rows on a usual day, days without records (counted back from the last).
 TABLES = [
@@ -69,13 +76,22 @@ def write_day(folder, table, usual, day, back):
     for number in range(count):
         second = int(86400 * (number + noise(table, str(day), number)) / count)
         time = datetime.datetime.combine(day, datetime.time()) + datetime.timedelta(seconds=second)
-        lines.append(json.dumps({"TimeGenerated": time.isoformat() + "Z", "Number": number, "Account": f"user{number % 7}"}))
+        event = [4624, 4634, 4672, 4624, 4624, 4625, 4634][int(7 * noise(number, str(day)))]
+        lines.append(json.dumps({
+            "TimeGenerated": time.isoformat() + "Z",
+            "TenantId": "8d6a8f0e-2f0b-4b7e-9a55-1f5d3c9c0a11",
+            "Account": f"CONTOSO\\user{number % 7}",
+            "Computer": f"host-{number % 23:02}.contoso.example",
+            "EventID": event,
+            "Activity": ACTIVITIES[event],
+            "IpAddress": f"10.20.{day.day}.{number % 251}",
+        }))
     if table == "SigninLogs" and back % 37 == 11:
         lines.append('{"TimeGenerated": "cut off in the mi')
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def main(holdfast, folder, days):
+def main(holdfast, folder, days, times):
     folder = pathlib.Path(folder)
     (folder / "policies").mkdir(parents=True)
     (folder / "holdfast.toml").write_text(SETTINGS, encoding="utf-8")
@@ -104,13 +120,13 @@ def main(holdfast, folder, days):
         day = LAST - datetime.timedelta(days=back)
         for table, _, usual, holes in TABLES:
             if not any(first <= back <= last for first, last in holes):
-                write_day(folder, table, usual, day, back)
+                write_day(folder, table, usual * times, day, back)
         # Each run leaves the newest days raw.
         if back % 14 == 0:
             run(f"{day + datetime.timedelta(days=1)}T02:00:00Z")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) not in (4, 5):
         sys.exit(__doc__)
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) == 5 else 1)

@@ -1,6 +1,6 @@
 // Makes docs/images/report.png, the README's picture: the head of a report's page and its strata.
 //
-//   tests/browser/archive.py target/release/holdfast /tmp/pictured 800
+//   tests/browser/archive.py target/release/holdfast /tmp/pictured 800 10
 //   target/release/holdfast --config /tmp/pictured/holdfast.toml report --format html --output /tmp/report.html
 //   (cd tests/browser && npm ci)
 //   PACKAGES=tests/browser/node_modules PAGE=/tmp/report.html node tests/browser/picture.mjs docs/images/report.png

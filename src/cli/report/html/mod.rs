@@ -68,6 +68,20 @@ pub fn escaped(text: &str) -> String {
     escaped
 }
 
+/// A name, escaped, that may break where its words do.
+pub fn breakable(name: &str) -> String {
+    let mut broken = String::with_capacity(name.len());
+    let mut before = ' ';
+    for c in escaped(name).chars() {
+        if (before.is_lowercase() && c.is_uppercase()) || matches!(before, '/' | ':' | '_') {
+            broken.push_str("<wbr>");
+        }
+        broken.push(c);
+        before = c;
+    }
+    broken
+}
+
 fn head(page: &mut String, report: &Report) {
     let simulation = if report.simulation { " · a simulation" } else { "" };
     let now = words::instant(report.now);
@@ -141,9 +155,9 @@ fn strata(page: &mut String, report: &Report, timeline: &Timeline) {
 }
 
 fn axis(page: &mut String, timeline: &Timeline, axes: &[(&str, Vec<Tick>)]) {
-    let _ = write!(
+    let _ = writeln!(
         page,
-        "<div class=\"axis\" data-from=\"{}\" data-days=\"{}\" data-unit=\"{}\">\n",
+        "<div class=\"axis\" data-from=\"{}\" data-days=\"{}\" data-unit=\"{}\">",
         timeline.from,
         timeline.days,
         timeline.unit.name()
@@ -208,9 +222,9 @@ fn one(page: &mut String, table: &ReportedTable, timeline: &Timeline, grid: &[i6
         page,
         "<article data-table=\"{0}\">\n<div class=\"label\"><h3><span>{1}/</span>{2}</h3>\n<p>{3}</p>\n",
         escaped(&name.to_string()),
-        escaped(&name.workspace),
-        escaped(&name.table),
-        escaped(&rule(table.rule.as_ref())).replace(':', ":<wbr>"),
+        breakable(&name.workspace),
+        breakable(&name.table),
+        breakable(&rule(table.rule.as_ref())),
     );
     let archived = &table.strata.archived;
     let days = table.days_in.get(Layer::Archived.name()).copied().unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{code, escaped};
+use super::{breakable, code, escaped};
 use crate::cli::output::{count, size};
 use crate::cli::report::words;
 use crate::cli::tables::rule;
@@ -40,8 +40,7 @@ fn table(page: &mut String, id: &str, title: &str, heads: &[&str], rows: &[Vec<S
 }
 
 fn name(one: &ReportedTable) -> String {
-    // A long name may break where its words do.
-    escaped(&one.table.to_string()).replace('/', "/<wbr>").replace('_', "_<wbr>")
+    breakable(&one.table.to_string())
 }
 
 /// Escaped; dates, and numbers with their units, stay in one piece. Instants are told apart as date and time.
@@ -82,7 +81,7 @@ fn dates(page: &mut String, report: &Report) {
             .map(|ratio| format!("{} became {}, {ratio}", size(one.raw.bytes_read), size(one.bytes_archived)));
         let gone = one.next_destruction.as_ref().map(|due| format!("next gone: {}", words::expiry(due)));
         let next: Vec<String> = one.next_expiry.iter().map(words::expiry).chain(gone).collect();
-        let mut rule = escaped(&rule(one.rule.as_ref())).replace(':', ":<wbr>");
+        let mut rule = breakable(&rule(one.rule.as_ref()));
         for sentence in &one.attention {
             let _ = write!(rule, "<br><b class=\"attention\">{}</b>", code(sentence));
         }
