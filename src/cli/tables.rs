@@ -11,7 +11,7 @@ use super::why::looked;
 use crate::error::Result;
 use crate::explain::RuleFacts;
 use crate::policy::day_of;
-use crate::report::{Overview, OverviewTable, overview};
+use crate::report::{Overview, OverviewTable, overview, unseen};
 
 pub fn tables(args: &Args, tables: &TablesArgs, output: &mut Output) -> Result<u8> {
     let house = House::open(args, output)?;
@@ -24,11 +24,12 @@ pub fn tables(args: &Args, tables: &TablesArgs, output: &mut Output) -> Result<u
             output.line(line)?;
         }
     }
-    // Some sources could not be listed: what lies raw there is missing above.
-    for error in &looked.errors {
-        output.note(format!("NOT SEEN: {}: {}", error.attempted(), error.reason()));
+    // A source that could not be listed: what lies raw there is missing above.
+    let unseen = unseen(&looked);
+    for failure in &unseen {
+        output.note(format!("NOT SEEN: {failure}"));
     }
-    Ok(if looked.errors.is_empty() { 0 } else { 3 })
+    Ok(if unseen.is_empty() { 0 } else { 3 })
 }
 
 fn lines(overview: &Overview) -> Vec<String> {

@@ -43,8 +43,7 @@ pub fn gather(gathered: &Gathered<'_>) -> Report {
         hours_for_days: gathered.hours_for_days,
         ..NotSeen::default()
     };
-    let unseen = looked.errors.iter().filter(|error| !matches!(error.kind(), Kind::Decision | Kind::Policy));
-    not_seen.failures.extend(unseen.map(|error| format!("{}: {}", error.attempted(), error.reason())));
+    not_seen.failures.extend(unseen(looked));
     let mut tables = Vec::new();
     for (table, strata) in strata(looked, Some(gathered.past)) {
         not_seen.unread.add(&strata.waiting);
@@ -66,6 +65,12 @@ pub fn gather(gathered: &Gathered<'_>) -> Report {
         tables,
         not_seen,
     }
+}
+
+/// What could not be looked at. What merely waits for a decision was.
+pub fn unseen(looked: &Looked) -> Vec<String> {
+    let failed = looked.errors.iter().filter(|error| !matches!(error.kind(), Kind::Decision | Kind::Policy));
+    failed.map(|error| format!("{}: {}", error.attempted(), error.reason())).collect()
 }
 
 fn reported(gathered: &Gathered<'_>, table: TableName, strata: Strata) -> ReportedTable {

@@ -17,7 +17,7 @@ pub use facts::{
     Due, HourGaps, HourRange, NotSeen, QuarantineFacts, REPORT_VERSION, RawFacts, Report, ReportedTable, Totals,
 };
 pub use gaps::{DayRange, HoursSeen, missing_days};
-pub use gather::{Gathered, gather};
+pub use gather::{Gathered, gather, unseen};
 pub use overview::{Overview, OverviewTable, overview};
 pub use read::{newest_hours, read_columns};
 pub use strata::{Layer, Strata, Stratum, Volume, strata};

@@ -1,6 +1,6 @@
 //! Each table as layers of days: what lies raw, stands archived, is retired, was destroyed, waits in quarantine. Pure.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::civil::Date;
 use serde::Serialize;
@@ -177,7 +177,7 @@ pub fn strata(looked: &Looked, past: Option<&Past>) -> BTreeMap<TableName, Strat
             }
         }
     }
-    found.tables
+    found.tables.into_iter().collect()
 }
 
 /// Raw objects: those that wait, those that stay raw by rule, and copies of what is archived.
@@ -218,9 +218,10 @@ fn raw(looked: &Looked, found: &mut Found) {
     }
 }
 
+/// By hash: there may be a million raw objects, and names are compared without regard to case.
 #[derive(Default)]
 struct Found {
-    tables: BTreeMap<TableName, Strata>,
+    tables: HashMap<TableName, Strata>,
 }
 
 impl Found {

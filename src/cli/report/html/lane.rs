@@ -13,8 +13,8 @@ use crate::report::{Layer, ReportedTable, Stratum, Volume};
 /// Room above the tallest bar, where quarantine stands; of bars on either side of the ground, in pixels.
 const TOP: f64 = 11.0;
 const TALLEST: f64 = 44.0;
-/// With more days than this outlines are left out: they would be all that is seen.
-const DENSE: i64 = 400;
+/// With more bars than this outlines are left out: they would be all that is seen.
+const DENSE: usize = 400;
 /// What is there is seen, however little it is.
 const THINNEST: f64 = 2.5;
 
@@ -81,7 +81,7 @@ impl<'r> Lane<'r> {
         let mut svg = format!(
             "<svg class=\"lane{}\" role=\"img\" aria-label=\"{}\" viewBox=\"0 0 {width} {height}\" height=\"{height}\" \
              preserveAspectRatio=\"none\">",
-            if self.timeline.days > DENSE { " dense" } else { "" },
+            if self.bars.len() > DENSE { " dense" } else { "" },
             super::escaped(label)
         );
         let lines: String = grid.iter().map(|at| format!("M{at} 0V{height}")).collect();

@@ -231,7 +231,12 @@ fn one(page: &mut String, table: &ReportedTable, timeline: &Timeline, grid: &[i6
     let mut facts = vec![if archived.is_empty() {
         "nothing archived".to_owned()
     } else {
-        format!("{} of {}, {}", count(archived.rows, "row", "rows"), count(days, "day", "days"), size(archived.bytes))
+        format!(
+            "{} of {}, {}",
+            count(archived.rows, "row", "rows"),
+            count(days, "day", "days"),
+            size(archived.bytes).replace(' ', "\u{a0}")
+        )
     }];
     facts.extend(lane.scale());
     let _ = writeln!(page, "<p>{}</p>", facts.join("<br>"));
