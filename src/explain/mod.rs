@@ -2,7 +2,7 @@
 //!
 //! `day` and `object` answer `why`, `certificate` proves a destruction, `status` says how it all stands. They put facts
 //! together and decide nothing: verdicts come from [`crate::pipeline::look`], which is the plan of a run, and what happened
-//! comes from the ledger (`entries`, `trail`). Nothing here prints, writes, or takes the lease.
+//! comes from the ledger (`entries`; `trail` of one table, `past` of all). Nothing here prints, writes, or takes the lease.
 
 mod certificate;
 mod day;

@@ -68,12 +68,13 @@ pub fn escaped(text: &str) -> String {
     escaped
 }
 
-/// A name, escaped, that may break where its words do.
-pub fn breakable(name: &str) -> String {
-    let mut broken = String::with_capacity(name.len());
+/// Escaped; what is one long word may break where words in it begin, a sentence only behind marks.
+pub fn breakable(text: &str) -> String {
+    let mut broken = String::with_capacity(text.len());
+    let sentence = text.contains(' ');
     let mut before = ' ';
-    for c in escaped(name).chars() {
-        if (before.is_lowercase() && c.is_uppercase()) || matches!(before, '/' | ':' | '_') {
+    for c in escaped(text).chars() {
+        if (!sentence && before.is_lowercase() && c.is_uppercase()) || matches!(before, '/' | ':' | '_') {
             broken.push_str("<wbr>");
         }
         broken.push(c);
