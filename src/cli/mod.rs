@@ -110,15 +110,20 @@ fn sql_comment(argument: OsString) -> OsString {
 
 /// Every command prints text and JSON; a few know more.
 fn check_format(args: &Args) -> Result<()> {
-    let fits = match args.format {
-        Format::Text | Format::Json => true,
-        Format::Markdown => matches!(args.command, Command::Policy(PolicyCommand::Diff(_)) | Command::Man(_)),
-        Format::Csv | Format::Parquet | Format::Arrow => matches!(args.command, Command::Search(_)),
-        Format::Html => matches!(args.command, Command::Report(_)),
+    let (fits, reason) = match (args.format, &args.command) {
+        (Format::Text | Format::Json, _) => return Ok(()),
+        (Format::Markdown, command) => (
+            matches!(command, Command::Policy(PolicyCommand::Diff(_)) | Command::Man(_)),
+            "only `policy diff` and `man` print Markdown",
+        ),
+        (Format::Html, command) => (matches!(command, Command::Report(_)), "only `report` makes a page"),
+        (Format::Csv | Format::Parquet | Format::Arrow, command) => {
+            (matches!(command, Command::Search(_)), "only `search` knows CSV, Parquet and Arrow")
+        }
     };
     if fits {
         return Ok(());
     }
-    Err(Error::new(Kind::Usage, "reading the command line", "this command does not print in that format")
-        .with_hint("leave --format out, or say --format json; `search` also knows csv, parquet and arrow, `policy diff` and `man` markdown, `report` html"))
+    Err(Error::new(Kind::Usage, "reading the command line", reason)
+        .with_hint("leave --format out, or say --format json"))
 }

@@ -20,6 +20,8 @@ pub enum Cut {
     Time,
     /// Ctrl-C, or a signal to end.
     Interrupted,
+    /// Whoever read the rows went away (`| head`).
+    Closed,
 }
 
 impl Cut {
@@ -29,6 +31,7 @@ impl Cut {
             Cut::Rows => "cut short by --limit",
             Cut::Time => "cut short by --timeout",
             Cut::Interrupted => "interrupted",
+            Cut::Closed => "the reader of stdout went away",
         }
     }
 }

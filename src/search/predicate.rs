@@ -15,7 +15,8 @@ use super::logical::{LogicalRows, Uncast, sql_fields};
 use super::names::Words;
 use super::compare::compared;
 use super::query::{session, state_at};
-use crate::archive::schema::{Column, TableSchema};
+use super::table::own_fields;
+use crate::archive::schema::{Column, REST, SOURCE, TableSchema};
 use crate::error::{Error, Kind, Result};
 use crate::storage::Store;
 
@@ -36,10 +37,13 @@ impl Predicate {
     pub fn parse(archive: &Store, text: &str, table: &TableSchema, now: Timestamp) -> Result<Self> {
         let context = session(archive, MEMORY, 1)?;
         let columns: &[Column] = table.columns();
-        let text = Words::of(text)?.spelled(columns.iter().map(|column| column.name.as_str()));
+        let names = columns.iter().map(|column| column.name.as_str()).chain([SOURCE, REST]);
+        let text = Words::of(text)?.spelled(names);
         let wrong = |error| failed(error, &text);
         let state = state_at(&context, now);
-        let all = Schema::new(sql_fields(columns));
+        // What the files have: day and part stand in their names.
+        let own = own_fields().into_iter().filter(|field| [SOURCE, REST].contains(&field.name().as_str()));
+        let all = Schema::new(sql_fields(columns).into_iter().chain(own).collect::<Vec<_>>());
         let schema = DFSchema::try_from(all.clone()).map_err(wrong)?;
         let parsed = parser(&text).and_then(|mut parser| parser.parse_into_expr()).map_err(wrong)?;
         let logical = state.create_logical_expr_from_sql_expr(parsed, &schema).map_err(wrong)?;

@@ -160,7 +160,7 @@ impl Query {
         datafusion::physical_plan::displayable(self.plan.as_ref()).indent(false).to_string()
     }
 
-    /// Gives the rows, batch after batch, until they end, `stop` comes, or `take` has enough (it says `false`). Says how
+    /// Gives the rows, batch after batch, until they end, `stop` comes, or nobody takes them any more (`take` says `false`). Says how
     /// many rows were given, and what cut them short.
     pub fn rows(
         &self,
@@ -192,7 +192,7 @@ impl Query {
                     return Ok((rows, Some(Cut::Rows)));
                 }
                 if !wanted {
-                    return Ok((rows, None));
+                    return Ok((rows, Some(Cut::Closed)));
                 }
             }
         })

@@ -201,8 +201,8 @@ fn the_page_is_a_file_that_holds_every_table() {
     assert!(page.contains("<title>2024-03-01; destroyed 3 rows"));
     let (code, out, _) = site.holdfast(&[&asked[..3], &asked[5..]].concat());
     assert!(code == 0 && out == page, "`-` is the default");
-    let (code, _, beside) = site.holdfast(&["report", "--output", "report.html"]);
-    assert!(code == 2 && beside.contains("say --format html"), "{beside}");
+    let (code, _, beside) = site.holdfast(&["report", "--output", "again.html", "--as-of", asked[6]]);
+    assert_eq!((code, std::fs::read_to_string(site.path().join("again.html")).unwrap()), (0, page), "{beside}");
     let (code, _, beside) = site.holdfast(&["status", "--format", "html"]);
     assert!(code == 2 && beside.contains("only `report` makes a page"), "{beside}");
     let (code, _, beside) = site.holdfast(&["report", "--hours-for", "2mo"]);

@@ -21,16 +21,9 @@ use crate::storage::{Missing, local_folder};
 
 pub fn report(args: &Args, options: &ReportArgs, output: &mut Output) -> Result<u8> {
     let page = Path::new(&options.output).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("html"));
-    if page && args.format != Format::Html {
-        return Err(Error::new(
-            Kind::Usage,
-            format!("writing the report to {}", options.output),
-            "the name is a page's, the format is not",
-        )
-        .with_hint("say --format html, too"));
-    }
+    let format = if page && args.format == Format::Text { Format::Html } else { args.format };
     let report = read(args, options, output)?;
-    let bytes = match args.format {
+    let bytes = match format {
         Format::Html => html::page(&report).into_bytes(),
         Format::Json => {
             let mut bytes = serde_json::to_vec_pretty(&report)

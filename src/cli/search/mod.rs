@@ -77,7 +77,7 @@ pub fn search(args: &Args, search: &SearchArgs, output: &mut Output) -> Result<u
     let answer = answered?;
     ended?;
     say(format, &answer, &recording, output);
-    let whole = matches!(answer.cut, None | Some(Cut::Rows));
+    let whole = matches!(answer.cut, None | Some(Cut::Rows | Cut::Closed));
     if search.strict && !answer.complete {
         return Err(incomplete(&answer));
     }
@@ -119,12 +119,12 @@ fn give<'a>(
             Later::Asked(listed) => listed()?,
         };
         let answer = query.answer(site, &listed, rows, cut);
-        writer.finish(&last_line(&answer, recording)?)?;
-        Ok(answer)
+        let bytes = writer.finish(&last_line(&answer, recording)?)?;
+        Ok((answer, bytes))
     });
     match answer {
-        Ok(answer) => {
-            handed.rows = answer.rows;
+        Ok((answer, bytes)) => {
+            (handed.rows, handed.bytes) = (answer.rows, bytes);
             if let Some(cut) = answer.cut {
                 handed.ended = Ended::CutShort(cut.name().to_owned());
             }

@@ -12,6 +12,7 @@ pub fn answer(answer: &Answer) -> Vec<String> {
             format!("{}, and there are more: CUT SHORT by --limit", count(answer.rows, "row", "rows"))
         }
         Some(Cut::Time) => format!("{}: CUT SHORT by --timeout", count(answer.rows, "row", "rows")),
+        Some(Cut::Closed) => format!("{}: CUT SHORT, nobody read on", count(answer.rows, "row", "rows")),
         Some(Cut::Interrupted) => format!("{}: CUT SHORT, it was interrupted", count(answer.rows, "row", "rows")),
     }];
     for table in &answer.tables {

@@ -82,8 +82,9 @@ impl RowWriter {
         taken.map(|()| true).or_else(closed)
     }
 
-    /// Ends the answer; `last` is a last line for formats that have one. The file appears under its name.
-    pub fn finish(self, last: &str) -> Result<()> {
+    /// Ends the answer; `last` is a last line for formats that have one. The file appears under its name. Says how many bytes
+    /// were written.
+    pub fn finish(self, last: &str) -> Result<u64> {
         let failed = |error: ArrowError| {
             let closed = matches!(&error, ArrowError::IoError(_, source) if source.kind() == io::ErrorKind::BrokenPipe);
             (!closed).then(|| unwritten(&error.to_string()))
@@ -101,7 +102,7 @@ impl RowWriter {
         };
         match place {
             Ok(place) => place.finish(),
-            Err(error) => failed(error).map_or(Ok(()), Err),
+            Err(error) => failed(error).map_or(Ok(0), Err),
         }
     }
 }
@@ -129,6 +130,7 @@ fn closed(error: ArrowError) -> Result<bool> {
 fn unwritten(reason: &str) -> Error {
     Error::new(Kind::Store, "writing the answer", reason)
         .with_hint("the archive is untouched; free space or choose another place, and search again")
+        .of_answer()
 }
 
 /// Text as every reader knows it: views are young, and few read them.
@@ -164,8 +166,13 @@ fn flat(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
-/// stdout, or a file that has its name only once it is whole.
-pub enum Place {
+/// stdout, or a file that has its name only once it is whole; counts its bytes.
+pub struct Place {
+    out: Out,
+    bytes: u64,
+}
+
+enum Out {
     Stdout(BufWriter<io::Stdout>),
     File { file: BufWriter<File>, partial: PathBuf, path: PathBuf },
 }
@@ -173,38 +180,41 @@ pub enum Place {
 impl Place {
     fn create(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else {
-            return Ok(Place::Stdout(BufWriter::with_capacity(1 << 16, io::stdout())));
+            return Ok(Place { out: Out::Stdout(BufWriter::with_capacity(1 << 16, io::stdout())), bytes: 0 });
         };
         let partial = PathBuf::from(format!("{}.partial", path.display()));
         let file = File::create(&partial).map_err(|error| unwritten(&format!("{}: {error}", partial.display())))?;
-        Ok(Place::File { file: BufWriter::with_capacity(1 << 20, file), partial, path: path.to_owned() })
+        let file = BufWriter::with_capacity(1 << 20, file);
+        Ok(Place { out: Out::File { file, partial, path: path.to_owned() }, bytes: 0 })
     }
 
-    fn finish(mut self) -> Result<()> {
+    fn finish(mut self) -> Result<u64> {
         match self.flush() {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(self.bytes),
             other => other.map_err(|error| unwritten(&error.to_string()))?,
         }
-        if let Place::File { file, partial, path } = self {
+        if let Out::File { file, partial, path } = self.out {
             let named = file.get_ref().sync_all().and_then(|()| fs::rename(&partial, &path));
             named.map_err(|error| unwritten(&format!("{}: {error}", path.display())))?;
         }
-        Ok(())
+        Ok(self.bytes)
     }
 }
 
 impl Write for Place {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Place::Stdout(stdout) => stdout.write(bytes),
-            Place::File { file, .. } => file.write(bytes),
-        }
+        let written = match &mut self.out {
+            Out::Stdout(stdout) => stdout.write(bytes),
+            Out::File { file, .. } => file.write(bytes),
+        }?;
+        self.bytes += written as u64;
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Place::Stdout(stdout) => stdout.flush(),
-            Place::File { file, .. } => file.flush(),
+        match &mut self.out {
+            Out::Stdout(stdout) => stdout.flush(),
+            Out::File { file, .. } => file.flush(),
         }
     }
 }

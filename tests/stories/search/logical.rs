@@ -42,6 +42,8 @@ fn a_value_in_rest_is_found_by_the_same_predicate() {
     assert_eq!(ids("level = '7'"), r#"{"id":3}"#);
     assert_eq!(ids("level LIKE '%deep%'"), r#"{"id":6}"#);
     assert_eq!(ids(r#"_hf_rest ->> 'a column' = 'with spaces'"#), r#"{"id":8}"#);
+    let (_, out, _) = site.holdfast(&["restore", "--table", "T", "--where", "_hf_rest ->> 'a column' IS NOT NULL"]);
+    assert!(out.lines().count() == 1 && out.contains("with spaces"), "{out}");
     assert_eq!(site.rows("SELECT count(*) AS c, count(n) AS n FROM T"), [r#"{"c":8,"n":6}"#]);
 }
 
