@@ -30,8 +30,10 @@ impl Output {
 
     /// A line of the result, folded at a terminal's width. A reader that went away (`| head`) ends the command quietly.
     pub fn line(&mut self, line: impl AsRef<str>) -> Result<()> {
-        for piece in folded(line.as_ref(), self.stdout.width) {
-            self.bytes(format!("{piece}\n").as_bytes())?;
+        for line in line.as_ref().split('\n') {
+            for piece in folded(line, self.stdout.width) {
+                self.bytes(format!("{piece}\n").as_bytes())?;
+            }
         }
         Ok(())
     }
