@@ -82,6 +82,7 @@ fn state() -> State {
                 sha256: format!("{number:064}"),
                 digest: SetDigest { rows: 400_000, ..SetDigest::default() },
                 times: None,
+                rest: None,
             };
             known.segments.insert(path, (segment, "0123456789ab-1".into()));
         }

@@ -23,6 +23,8 @@ pub enum Kind {
     Decision,
     /// What was written is not what is there any more.
     Damaged,
+    /// The answer would not be what was asked for: incomplete, or beyond a limit that the asker set.
+    Incomplete,
     /// Another run holds the lease.
     LeaseHeld,
     /// Another run took over: this one ends.
@@ -35,7 +37,7 @@ impl Kind {
     /// The process exit code (DESIGN §8).
     pub fn exit_code(self) -> u8 {
         match self {
-            Kind::Policy | Kind::Store | Kind::Fenced | Kind::Internal => 1,
+            Kind::Policy | Kind::Store | Kind::Incomplete | Kind::Fenced | Kind::Internal => 1,
             Kind::Usage => 2,
             Kind::Object => 3,
             Kind::Decision => 4,
@@ -55,6 +57,7 @@ impl Kind {
             Kind::Object => "nothing; the object stays where it is",
             Kind::Decision => "nothing; what waits is kept",
             Kind::Damaged => "nothing by this command; `holdfast verify` says what can still be read",
+            Kind::Incomplete => AS_IT_WAS,
             Kind::LeaseHeld => "nothing; the other run does the work",
             Kind::Fenced => "nothing; the other run settles what this one left",
             Kind::Internal => "nothing; nothing goes without proof, and the next run settles what was begun",
@@ -70,6 +73,7 @@ impl Kind {
             Kind::Object => "yes; each run tries again, and destroys nothing that it could not read",
             Kind::Decision => "yes; nothing goes before somebody has decided, even past its date",
             Kind::Damaged => "no longer than the copies last from which to mend it; nothing is destroyed on damage",
+            Kind::Incomplete => UNTIL_DUE,
             Kind::LeaseHeld => "yes, until that run has ended",
             Kind::Fenced => "yes; the other run goes on",
             Kind::Internal => "yes, as long as runs succeed: `holdfast status`",
@@ -85,12 +89,17 @@ impl Kind {
             Kind::Object => "`holdfast status` says what else waits",
             Kind::Decision => "`holdfast status` says what waits, and for what",
             Kind::Damaged => "`holdfast verify` names every damaged file, and what that means",
+            Kind::Incomplete => "ask for less, or allow more: --help shows the limits",
             Kind::LeaseHeld => "`holdfast status` shows that run; type the same again when it has ended",
             Kind::Fenced => "`holdfast status` shows the other run",
             Kind::Internal => "type the same with -vv, and report what it says",
         }
     }
 }
+
+/// Of what only has to do with an answer.
+const AS_IT_WAS: &str = "nothing; the archive is as it was";
+const UNTIL_DUE: &str = "yes, until what you ask for is due to go: `holdfast why TABLE DAY`";
 
 /// One failure: lower-case fragments that name the object, and a hint apart.
 #[derive(Debug)]
@@ -187,16 +196,12 @@ impl Error {
 
     /// What was lost by it.
     pub fn lost(&self) -> &'static str {
-        if self.is_of_answer { "nothing; the archive is as it was" } else { self.kind.lost() }
+        if self.is_of_answer { AS_IT_WAS } else { self.kind.lost() }
     }
 
     /// Whether it can wait, and until when.
     pub fn can_wait(&self) -> &'static str {
-        if self.is_of_answer {
-            "yes, until what you ask for is due to go: `holdfast why TABLE DAY`"
-        } else {
-            self.kind.can_wait()
-        }
+        if self.is_of_answer { UNTIL_DUE } else { self.kind.can_wait() }
     }
 
     pub fn exit_code(&self) -> u8 {

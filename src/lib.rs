@@ -25,6 +25,7 @@ pub mod gate;
 pub mod archive;
 pub mod plan;
 pub mod pipeline;
+pub mod search;
 pub mod restore;
 pub mod verify;
 pub mod schedule;

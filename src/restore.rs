@@ -19,6 +19,7 @@ use crate::ledger::{Segment, State};
 use crate::names::TableName;
 use crate::pipeline::read_back::open_segment;
 use crate::record::{SetDigest, members, record_digest};
+use crate::search::{self, Listed, Predicate, Range, unseen};
 use crate::storage::Store;
 
 /// Which records: those of `table` from `from` on and before `to`.
@@ -27,6 +28,17 @@ pub struct RestoreRequest {
     pub table: TableName,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
+    /// Only those of which it is true, as behind `WHERE`.
+    pub predicate: Option<String>,
+    /// What `now()` is in it.
+    pub now: Timestamp,
+}
+
+impl RestoreRequest {
+    /// All of a table.
+    pub fn all(table: TableName, now: Timestamp) -> Self {
+        RestoreRequest { table, from: None, to: None, predicate: None, now }
+    }
 }
 
 /// Takes the records, day by day in order.
@@ -41,6 +53,8 @@ pub struct Manifest {
     pub table: String,
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
+    #[serde(rename = "where", skip_serializing_if = "Option::is_none")]
+    pub predicate: Option<String>,
     /// Number and digest of the restored records.
     pub records: SetDigest,
     pub segments: Vec<RestoredSegment>,
@@ -77,18 +91,19 @@ pub struct RestoredFile {
 /// What the answer does not hold (I13).
 #[derive(Debug, Default, Serialize)]
 pub struct Unseen {
-    /// Records of the table that lie in quarantine: they have no day that could be asked for.
-    pub quarantined: u64,
+    #[serde(flatten)]
+    pub of_table: search::Unseen,
     /// Segments that are damaged or missing, and why.
     pub damaged: Vec<String>,
-    /// Batches that are written but not committed; the next run settles them.
-    pub open_batches: u64,
+    /// Values that the predicate could not read as their column's type and took for null, by column.
+    pub uncast: BTreeMap<String, u64>,
 }
 
-/// Restores what is asked for into `sink`.
+/// Restores what is asked for into `sink`. `listed` tells what lies raw still.
 pub fn restore(
     archive: &Store,
     state: &State,
+    listed: &Listed,
     request: &RestoreRequest,
     sink: &mut dyn RecordSink,
 ) -> Result<Manifest> {
@@ -102,14 +117,19 @@ pub fn restore(
         )
     })?;
     let schema = TableSchema::from_delta(catalogue::find(&known.name.table), &delta)?;
+    let predicate = request.predicate.as_deref();
+    let predicate = predicate.map(|text| Predicate::parse(archive, text, &schema, request.now)).transpose()?;
     let live = table.files()?;
     let mut manifest = Manifest {
         table: known.name.to_string(),
         from: request.from,
         to: request.to,
-        unseen: unseen(state, &known.name),
+        predicate: request.predicate.clone(),
+        unseen: Unseen { of_table: unseen(state, listed, &known.name, range(request)), ..Unseen::default() },
         ..Manifest::default()
     };
+    let foreign = live.keys().filter(|path| !known.segments.contains_key(*path)).count();
+    manifest.unseen.of_table.foreign_files = foreign as u64;
     let mut wanted: Vec<&(Segment, String)> =
         known.segments.values().filter(|(segment, _)| may_hold(segment, request)).collect();
     wanted.sort_by_key(|(segment, _)| (segment.day, &segment.part, segment.times, &segment.path));
@@ -126,7 +146,16 @@ pub fn restore(
             manifest.unseen.damaged.push(format!("{}: {reason}", segment.path));
             continue;
         }
-        let restored = restore_segment(archive, segment, &path, &schema, request, &mut manifest.records, sink)?;
+        let restored = restore_segment(
+            archive,
+            segment,
+            &path,
+            &schema,
+            request,
+            predicate.as_ref(),
+            &mut manifest.records,
+            sink,
+        )?;
         batches.insert(batch.clone());
         manifest.segments.push(RestoredSegment {
             path: segment.path.clone(),
@@ -137,15 +166,18 @@ pub fn restore(
         });
     }
     manifest.raw_objects = raw_objects(state, &origins(state, batches));
+    manifest.unseen.uncast = predicate.map(|predicate| predicate.uncast()).unwrap_or_default();
     Ok(manifest)
 }
 
+#[expect(clippy::too_many_arguments, reason = "each is one fact of the request; a struct would only rename them")]
 fn restore_segment(
     archive: &Store,
     segment: &Segment,
     path: &object_store::path::Path,
     schema: &TableSchema,
     request: &RestoreRequest,
+    predicate: Option<&Predicate>,
     digest: &mut SetDigest,
     sink: &mut dyn RecordSink,
 ) -> Result<u64> {
@@ -157,7 +189,11 @@ fn restore_segment(
     for batch in reader {
         let batch = batch?;
         let times = time.and_then(|at| batch.column(at).as_any().downcast_ref::<TimestampMicrosecondArray>().cloned());
+        let meant = predicate.map(|predicate| predicate.judge(&batch)).transpose()?;
         for row in 0..batch.num_rows() {
+            if meant.as_ref().is_some_and(|meant| !meant.value(row)) {
+                continue;
+            }
             let micros = times.as_ref().filter(|times| times.is_valid(row)).map(|times| times.value(row));
             if !whole && !micros.is_none_or(|micros| within(micros, request)) {
                 continue;
@@ -214,22 +250,10 @@ fn bounds(segment: &Segment) -> (i64, i64) {
     })
 }
 
-fn unseen(state: &State, table: &TableName) -> Unseen {
-    Unseen {
-        quarantined: state
-            .quarantine
-            .iter()
-            .filter(|quarantined| quarantined.file.table == *table && !quarantined.retried)
-            .map(|quarantined| quarantined.file.records)
-            .sum(),
-        damaged: Vec::new(),
-        open_batches: state
-            .batches
-            .values()
-            .filter(|batch| batch.tables.contains(table))
-            .filter(|batch| matches!(batch.stage, crate::ledger::Stage::Intended | crate::ledger::Stage::Prepared(_)))
-            .count() as u64,
-    }
+/// The asked time range as searches know it.
+fn range(request: &RestoreRequest) -> Range {
+    let to = request.to.map(|to| to.as_microsecond().saturating_sub(1));
+    Range { from: request.from.map(Timestamp::as_microsecond), to }
 }
 
 /// The batches, and those whose rows they wrote anew.

@@ -24,6 +24,7 @@ use url::Url;
 use crate::error::{Error, Kind, Result};
 
 use diagnose::{Mistake, Problem, Warning};
+pub use value::{duration, size};
 pub use window::Window;
 
 /// Where `find` looks at last.

@@ -4,6 +4,7 @@
 //! catalogue ─┬─> schema ─> keys ─> rows ─> arrays ─> encode ─┬─> layout ─> segment      records to a segment
 //! survey ────┘      │                                spread ──┘
 //!                   └─────────────────────────────────────────> pages ─> print        a segment to records
+//! rest_names   which columns have values outside their column
 //! table        segments in a Delta table
 //! quarantine   what cannot be judged, as it was
 //! ```
@@ -21,6 +22,7 @@ mod arrays;
 mod encode;
 mod spread;
 mod layout;
+mod rest_names;
 pub mod segment;
 mod pages;
 pub mod print;
@@ -30,5 +32,6 @@ mod table;
 mod round_trip;
 
 pub use quarantine::{QuarantineItem, QuarantineWriter, quarantine_folder, read_bytes, read_items};
+pub use rest_names::ANY;
 pub use schema::{DAY, PART};
 pub use table::{Table, checkpoint_path, commit_path, segment_location, segment_path, table_path, witness_of};

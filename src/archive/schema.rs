@@ -34,7 +34,8 @@ pub const MAX_COLUMNS: usize = 3000;
 /// The longest name a column has, in bytes; values of longer names go to `_hf_rest`.
 pub const MAX_NAME_BYTES: usize = 200;
 
-const TYPE_KEY: &str = "holdfast.type";
+/// The key under which a column's metadata names its type.
+pub const TYPE_KEY: &str = "holdfast.type";
 const TIME_KEY: &str = "holdfast.time";
 
 /// A log column, under its one spelling.

@@ -24,6 +24,7 @@ use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 
 use super::encode;
 use super::layout::{FileColumn, Layout, Rest, text_field};
+use super::rest_names::RestNames;
 use super::rows::RowBuffer;
 use super::schema::{REST, SOURCE, TableSchema, fold};
 use super::spread::in_order;
@@ -79,6 +80,8 @@ pub struct SegmentSummary {
     pub sorted: bool,
     /// The file's columns, in its order.
     pub columns: Vec<String>,
+    /// What a search must look for in `_hf_rest`; see [`RestNames::into_list`].
+    pub rest: Vec<String>,
     /// Bytes of the file.
     pub size_bytes: u64,
 }
@@ -99,6 +102,7 @@ pub fn write_segment<W: Write + Send>(
     let properties = Arc::new(properties(&layout, &fields, options)?);
     let root = parquet_schema(&fields)?.root_schema_ptr();
     let mut file = SerializedFileWriter::new(sink, root, properties.clone()).map_err(parquet_error)?;
+    let mut names = RestNames::default();
     for (at, range) in row_groups(buffer, rows, options).into_iter().enumerate() {
         let group = RowGroup { buffer, rows: &rows[range], at, properties: &properties };
         let mut out = file.next_row_group().map_err(parquet_error)?;
@@ -116,7 +120,12 @@ pub fn write_segment<W: Write + Send>(
             true
         })?)?;
         let mut rest = Rest::new(buffer, &layout, &misfits);
-        append(group.text(REST, |at, row, out| rest.print(at as u32, row, out))?)?;
+        append(group.text(REST, |at, row, out| {
+            let start = out.len();
+            let any = rest.print(at as u32, row, out);
+            names.see(&out[start..]);
+            any
+        })?)?;
         out.close().map_err(parquet_error)?;
     }
     file.finish().map_err(parquet_error)?;
@@ -129,6 +138,7 @@ pub fn write_segment<W: Write + Send>(
         time_nulls: layout.time.map_or(rows.len() as u64, |time| time.nulls),
         sorted: layout.sorting_column().is_some(),
         columns: fields.iter().map(|field| field.name().clone()).collect(),
+        rest: names.into_list(),
         size_bytes: file.bytes_written() as u64,
     })
 }

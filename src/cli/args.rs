@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use super::help;
 use super::policy::PolicyCommand;
 use super::restore::Compress;
+use super::search::SearchArgs;
 use crate::names::TableName;
 
 /// The heading of what every command understands.
@@ -29,7 +30,8 @@ pub struct Args {
     /// The settings file [default: $HOLDFAST_CONFIG, ./holdfast.toml, /etc/holdfast/holdfast.toml]
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// What to print: words for people, JSON for programs, Markdown for `policy diff` and `man`
+    /// What to print: words for people, JSON for programs; `policy diff` and `man` know Markdown, `search` CSV, Parquet and
+    /// Arrow
     #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Log more: -v what is done, -vv every step
@@ -47,6 +49,9 @@ pub enum Format {
     Text,
     Json,
     Markdown,
+    Csv,
+    Parquet,
+    Arrow,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -78,6 +83,9 @@ pub enum Command {
     /// Run unattended, by the cron lines of the settings and of the rules
     #[command(after_long_help = help::SCHEDULE)]
     Schedule,
+    /// Ask the archive in SQL
+    #[command(after_long_help = help::SEARCH)]
+    Search(SearchArgs),
     /// Give archived records back as they were, as NDJSON
     #[command(after_long_help = help::RESTORE)]
     Restore(RestoreArgs),
@@ -214,7 +222,7 @@ pub struct RestoreArgs {
     /// Time zone of dates in --from and --to
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     pub tz: String,
-    /// A predicate on the records (comes with `search`)
+    /// Only records of which this is true, as behind WHERE
     #[arg(long = "where", value_name = "SQL")]
     pub predicate: Option<String>,
     /// A file (`.gz` and `.zst` are packed), a folder with a slash at its end (one file a day), or `-`

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use jiff::civil::{Date, date};
 
 use super::args::{Args, DemoArgs};
@@ -15,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::names::TableName;
 use crate::pipeline::{self, Request, RunReport};
 use crate::restore::{RecordSink, RestoreRequest, restore};
+use crate::search::Listed;
 use crate::source::sample::{SampleOptions, SampleSummary, write_demo};
 use crate::storage::Missing;
 use crate::verify::{Verification, verify};
@@ -218,8 +220,8 @@ fn restore_all(house: &House) -> Result<Vec<(TableName, u64, bool)>> {
     let (archive, chain) = (house.archive(Missing::Refuse)?, house.chain()?);
     let mut restored = Vec::new();
     for known in chain.state().tables.values() {
-        let request = RestoreRequest { table: known.name.clone(), from: None, to: None };
-        let manifest = restore(&archive, chain.state(), &request, &mut CountOnly)?;
+        let request = RestoreRequest::all(known.name.clone(), Timestamp::UNIX_EPOCH);
+        let manifest = restore(&archive, chain.state(), &Listed::default(), &request, &mut CountOnly)?;
         let mut archived = crate::record::SetDigest::default();
         for (segment, _) in known.segments.values() {
             archived.merge(&segment.digest);

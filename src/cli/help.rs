@@ -88,11 +88,27 @@ that fails is told on stderr and in the metrics, and the schedule goes on. What 
 
 Exit codes: 0 it was asked to end · 1 it could not start · 2 the settings name no schedule, or are invalid.";
 
+pub const SEARCH: &str = "\
+Examples:
+  holdfast search \"SELECT Account, count(*) FROM SecurityEvent WHERE EventID = 4625 AND TimeGenerated >= '2024-03-01' GROUP BY 1\"
+  holdfast search \"SELECT * FROM SigninLogs WHERE UserPrincipalName ILIKE '%alice%' ORDER BY TimeGenerated DESC\" --limit 20
+  holdfast search \"SELECT LocationDetails ->> 'city' AS city, count(*) FROM SigninLogs GROUP BY 1\" --output cities.csv
+  holdfast search \"SELECT count(*) FROM SecurityEvent\" --explain      what it would read
+  holdfast search - --include-raw --format json < query.sql
+
+Names may be written in any case, texts stand between single quotes, `workspace.Table` tells two tables of one name apart. \
+Every answer ends with what it was made from and what it did not see: on stderr, for --format json as a last line. In JSON a \
+null is left out where every column was asked for (`*`). Each search is recorded in the access log before anything is read.
+
+Exit codes: 0 answered · 1 failed, could not be recorded, was cut short by --timeout or Ctrl-C, or is less than --strict \
+or more than --max-scan allows · 2 the query is wrong · 5 damage found.";
+
 pub const RESTORE: &str = "\
 Examples:
   holdfast restore --table SecurityEvent --from 2024-03-01 --to 2024-03-31 --output march.ndjson.gz
   holdfast restore --table SecurityEvent --output restored/ --compress zstd      one file a day
   cd restored && sha256sum -c SHA256SUMS
+  holdfast restore --table SecurityEvent --from 2024-03-01 --where \"EventID = 4625 AND Account ILIKE '%admin%'\"
   holdfast restore --table SecurityEvent | jq .EventID
 
 A date as --to includes that day; an instant excludes itself. Beside the file stand a manifest of what it came from and \

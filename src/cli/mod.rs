@@ -24,10 +24,12 @@ mod reference;
 mod restore;
 mod run;
 mod schedule;
+mod search;
 mod service;
 mod status;
 mod table;
 mod terminal;
+mod unseen;
 mod verify;
 mod why;
 
@@ -43,7 +45,7 @@ use policy::PolicyCommand;
 
 /// Runs one command and gives the process's exit code (DESIGN §8).
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = match Args::try_parse_from(arguments) {
+    let args = match Args::try_parse_from(arguments.into_iter().map(sql_comment)) {
         Ok(args) => args,
         Err(error) => {
             let code = if error.use_stderr() { 2 } else { 0 };
@@ -68,11 +70,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
-    let prints_markdown = matches!(args.command, Command::Policy(PolicyCommand::Diff(_)) | Command::Man(_));
-    if args.format == Format::Markdown && !prints_markdown {
-        return Err(Error::new(Kind::Usage, "reading the command line", "only `policy diff` and `man` print Markdown")
-            .with_hint("leave --format out, or say --format json"));
-    }
+    check_format(args)?;
     match &args.command {
         Command::Check(check) => check::check(args, check, output),
         Command::Plan(plan) => plan::plan(args, plan, output),
@@ -81,6 +79,7 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
         Command::Adopt(adopt) => by_hand::adopt(args, adopt, output),
         Command::Run(run) => run::run(args, run, output),
         Command::Schedule => schedule::schedule(args, output),
+        Command::Search(search) => search::search(args, search, output),
         Command::Restore(restore) => restore::restore(args, restore, output),
         Command::Verify => verify::verify(args, output),
         Command::Why(why) => why::why(args, why, output),
@@ -93,4 +92,26 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
         Command::Man(man) => reference::man(args, man, output),
         Command::Completions { shell } => reference::completions(*shell, output),
     }
+}
+
+/// A query that begins with a comment is no option: `-- Who failed to log on?`.
+fn sql_comment(argument: OsString) -> OsString {
+    match argument.to_str() {
+        Some(text) if text.starts_with("-- ") => format!("\n{text}").into(),
+        _ => argument,
+    }
+}
+
+/// Every command prints text and JSON; a few know more.
+fn check_format(args: &Args) -> Result<()> {
+    let fits = match args.format {
+        Format::Text | Format::Json => true,
+        Format::Markdown => matches!(args.command, Command::Policy(PolicyCommand::Diff(_)) | Command::Man(_)),
+        Format::Csv | Format::Parquet | Format::Arrow => matches!(args.command, Command::Search(_)),
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Usage, "reading the command line", "this command does not print in that format")
+        .with_hint("leave --format out, or say --format json; `search` also knows csv, parquet and arrow, `policy diff` and `man` markdown"))
 }

@@ -189,6 +189,7 @@ fn new_id() -> String {
     uuid::Uuid::new_v4().simple().to_string()[..12].to_owned()
 }
 
-fn threads() -> usize {
+/// What this host has.
+pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }

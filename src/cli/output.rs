@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::args::Format;
-use super::terminal::{Terminal, fold, fold_at};
+use super::terminal::{Terminal, fold, fold_at, harmless};
 use crate::error::{Error, Kind, Result};
 
 /// Where a command's words go.
@@ -99,7 +99,7 @@ fn in_words(error: &Error, whole: bool, terminal: Terminal) -> Vec<String> {
     let (red, bold, off) = if terminal.color { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
     let width = terminal.width.unwrap_or(usize::MAX);
     let mut lines = Vec::new();
-    for (at, piece) in fold_at(&format!("error: {}", error.attempted()), width, HANG).iter().enumerate() {
+    for (at, piece) in fold_at(&format!("error: {}", harmless(error.attempted())), width, HANG).iter().enumerate() {
         lines.push(match piece.strip_prefix("error: ").filter(|_| at == 0) {
             Some(rest) => format!("{red}error{off}: {bold}{rest}{off}"),
             None => format!("{bold}{piece}{off}"),
@@ -115,7 +115,7 @@ fn in_words(error: &Error, whole: bool, terminal: Terminal) -> Vec<String> {
     for (label, text) in said {
         for line in text.lines().enumerate().map(|(at, line)| {
             let label = if at == 0 { format!("{label}:") } else { String::new() };
-            format!("  {label:<6}{line}")
+            format!("  {label:<6}{}", harmless(line))
         }) {
             lines.extend(fold_at(&line, width, HANG));
         }
@@ -132,6 +132,11 @@ fn stdout_failed(source: io::Error) -> Error {
         std::process::exit(0);
     }
     Error::from_source(Kind::Store, "writing to stdout", source)
+}
+
+/// How many characters a line of stdout may have; none: it is no terminal, and lines are as long as they are.
+pub fn width() -> Option<usize> {
+    Terminal::stdout().width
 }
 
 /// Bytes for people: `1.2 GB`.
@@ -178,6 +183,7 @@ mod tests {
             Kind::Object,
             Kind::Decision,
             Kind::Damaged,
+            Kind::Incomplete,
             Kind::LeaseHeld,
             Kind::Fenced,
             Kind::Internal,

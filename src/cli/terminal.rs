@@ -100,6 +100,16 @@ fn fold_from(line: &str, width: usize, hang: usize, alone: usize) -> Vec<String>
     pieces
 }
 
+/// Control characters written out: `\n`, `\u{1b}`; also those that turn the direction of text. For whatever others wrote:
+/// a log, a query, a name.
+pub fn harmless(text: &str) -> String {
+    let odd = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(odd) {
+        return text.to_owned();
+    }
+    text.chars().map(|c| if odd(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
 /// Each word with the spaces before it.
 fn words(line: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = line;
@@ -168,6 +178,12 @@ mod tests {
                                         that would let it go
     ");
         assert_eq!(fold(line, 120), [line]);
+    }
+
+    #[test]
+    fn what_others_wrote_moves_no_cursor() {
+        assert_eq!(harmless("plain, ünïcode"), "plain, ünïcode");
+        assert_eq!(harmless("a\x1b[2Jb\n\u{202e}c"), "a\\u{1b}[2Jb\\n\\u{202e}c");
     }
 
     /// Many columns: each row on as many lines as it takes, the last cell on one of its own.

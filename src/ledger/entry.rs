@@ -370,8 +370,11 @@ pub struct Segment {
     pub bytes: u64,
     pub sha256: String,
     pub digest: SetDigest,
-    /// First and last time, microseconds since 1970 UTC; none where the table has no clock of its own.
+    /// First and last time, microseconds since 1970 UTC; none where the table has no clock of its own, or a row no time.
     pub times: Option<(i64, i64)>,
+    /// Columns of which some values stand in `_hf_rest`, in lower case; `*` alone: any may. None: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<Vec<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use object_store::ObjectStoreExt;
 use object_store::PutPayload;
@@ -23,6 +24,7 @@ use crate::record::SetDigest;
 use crate::record::support::compare::same_records;
 use crate::record::support::generate;
 use crate::restore::{RecordSink, RestoreRequest, RestoredFrom, restore};
+use crate::search::Listed;
 
 const POLICY: &str =
     "[defaults]\nretain = \"10y\"\narchive_after = \"0d\"\nlate_window = \"10y\"\nindex = [\"number\"]\n";
@@ -82,8 +84,8 @@ impl House {
     /// What is restored, and the raw objects that it came from.
     fn restored_from(&self, table: &str) -> (BTreeMap<Date, Vec<Vec<u8>>>, Vec<RestoredFrom>) {
         let mut sink = Records::default();
-        let request = RestoreRequest { table: TableName::new("main", table), from: None, to: None };
-        let manifest = restore(&self.context.archive, self.chain.state(), &request, &mut sink).unwrap();
+        let request = RestoreRequest::all(TableName::new("main", table), Timestamp::UNIX_EPOCH);
+        let manifest = restore(&self.context.archive, self.chain.state(), &Listed::default(), &request, &mut sink).unwrap();
         assert_eq!(manifest.unseen.damaged, [""; 0]);
         (sink.0, manifest.raw_objects)
     }

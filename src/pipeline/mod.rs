@@ -45,6 +45,7 @@ pub use expire::Expiring;
 pub use inventory::inventory;
 pub use limits::Limits;
 pub use merge::Merged;
+pub use read_object::{Inspected, inspect, lines};
 pub use planning::{Looked, Planned, look, plan};
 pub use retry::{Retried, retry};
 pub use run::{NotCleared, RunReport, TableReport, run};

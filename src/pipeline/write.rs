@@ -70,7 +70,8 @@ impl<'a> SegmentWriter<'a> {
             bytes,
             sha256,
             digest: summary.digest,
-            times: summary.time_range,
+            times: summary.time_range.filter(|_| summary.time_nulls == 0),
+            rest: Some(summary.rest),
         })
     }
 }

@@ -210,6 +210,7 @@ mod tests {
                     sha256: String::new(),
                     digest: SetDigest { rows: 1000, sum: 0 },
                     times: None,
+                    rest: None,
                 };
                 known.segments.insert(segment.path.clone(), (segment, (*writer).to_owned()));
             }
@@ -342,6 +343,7 @@ mod tests {
             sha256: String::new(),
             digest: SetDigest { rows, sum: 0 },
             times: None,
+            rest: None,
         };
         assert_eq!(unpacked_bytes(&segment(1000, 10)), 24_000);
         assert_eq!(unpacked_bytes(&segment(1000, 1000)), 256_000);

@@ -67,8 +67,21 @@ pub fn duration_text(duration: Duration) -> String {
     if text.is_empty() { "0s".into() } else { text }
 }
 
-/// An amount of memory in bytes: `512MiB`, `1GiB`.
+/// An amount of memory in bytes: `512MiB`, `1GiB`; not less than a segment needs.
 pub fn memory(text: &str) -> Result<u64, Problem> {
+    match size(text)? {
+        bytes if bytes < LEAST_MEMORY_BYTES => {
+            Err(Problem::new(format!("`{text}` of memory is too little"), "less than 64MiB").with_hint(
+                "a segment is sorted and encoded within it, so that less would make an archive of crumbs: give at \
+                 least \"64MiB\"",
+            ))
+        }
+        bytes => Ok(bytes),
+    }
+}
+
+/// A number of bytes: `512MiB`, `10GB`.
+pub fn size(text: &str) -> Result<u64, Problem> {
     let problem = |reason: &str, label: &str| {
         Problem::new(format!("`{text}` is no amount of memory: {reason}"), label.to_owned())
             .with_hint("write a whole number of MiB or GiB, like \"512MiB\" or \"1GiB\"")
@@ -87,16 +100,7 @@ pub fn memory(text: &str) -> Result<u64, Problem> {
         "" => return Err(problem("it has no unit", "bytes, MiB, GiB?")),
         _ => return Err(problem("an unknown unit", "not understood")),
     };
-    match number.checked_mul(factor) {
-        None => Err(problem("too much to count", "too much")),
-        Some(bytes) if bytes < LEAST_MEMORY_BYTES => {
-            Err(Problem::new(format!("`{text}` of memory is too little"), "less than 64MiB").with_hint(
-                "a segment is sorted and encoded within it, so that less would make an archive of crumbs: give at \
-                 least \"64MiB\"",
-            ))
-        }
-        Some(bytes) => Ok(bytes),
-    }
+    number.checked_mul(factor).ok_or_else(|| problem("too much to count", "too much"))
 }
 
 /// Where something is stored: a path (relative to `base`, which is absolute) or a URL of a known scheme. The URL has no

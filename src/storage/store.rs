@@ -74,6 +74,11 @@ impl Store {
         self.runtime.block_on(future)
     }
 
+    /// The runtime, entered: for libraries that start tasks of their own.
+    pub fn enter(&self) -> tokio::runtime::EnterGuard<'_> {
+        self.runtime.enter()
+    }
+
     /// The whole object. `Ok(None)`: there is none.
     pub fn get(&self, path: &Path) -> Result<Option<Bytes>> {
         let answer = self.wait(async { self.inner.get(path).await?.bytes().await });

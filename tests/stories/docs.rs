@@ -342,6 +342,7 @@ fn lines() -> Vec<Value> {
         sha256: text(),
         digest: SetDigest::default(),
         times: None,
+        rest: None,
     };
     let (day, part) = (segment.day, text());
     let input = BatchInput {

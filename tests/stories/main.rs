@@ -51,6 +51,7 @@ mod quarantine;
 mod real_logs;
 mod restored;
 mod schedule;
+mod search;
 mod sources;
 mod terminal;
 mod trouble;

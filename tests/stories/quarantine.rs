@@ -65,7 +65,7 @@ fn expect(bad: &[(&[u8], &str)]) {
     let archived: Vec<Vec<u8>> = all.iter().step_by(2).cloned().collect();
     same_records(&archived, &site.restore("main/Signin_CL")).unwrap();
     // I13: who restores is told what is not among it.
-    assert_eq!(manifest(&site).unseen.quarantined, count);
+    assert_eq!(manifest(&site).unseen.of_table.quarantined, count);
 }
 
 #[test]

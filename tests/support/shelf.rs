@@ -84,6 +84,7 @@ impl Shelf {
                 sha256: format!("sha of {path}"),
                 digest: SetDigest { rows: 10, sum: 0 },
                 times: None,
+                rest: None,
             };
             known.segments.insert(path, (segment, "batch".into()));
         }

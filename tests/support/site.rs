@@ -21,6 +21,7 @@ use holdfast::names::TableName;
 use holdfast::pipeline::{self, Context, Request, RunReport, Source, Unwatched};
 use holdfast::policy::{PolicyFile, PolicySet};
 use holdfast::restore::{Manifest, RecordSink, RestoreRequest, restore};
+use holdfast::search::Listed;
 use holdfast::settings::Window;
 use holdfast::source::Layout;
 use holdfast::storage::{Missing, Store, open};
@@ -231,8 +232,8 @@ impl Site {
 
     /// Restores a whole table.
     pub fn restore_into(&self, table: &str, sink: &mut dyn RecordSink) -> Manifest {
-        let request = RestoreRequest { table: TableName::parse(table).unwrap(), from: None, to: None };
-        restore(&self.archive(), self.chain().state(), &request, sink).unwrap()
+        let request = RestoreRequest::all(TableName::parse(table).unwrap(), Timestamp::UNIX_EPOCH);
+        restore(&self.archive(), self.chain().state(), &Listed::default(), &request, sink).unwrap()
     }
 
     /// Everything in quarantine, in the order of the ledger, with its bytes.

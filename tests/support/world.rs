@@ -14,6 +14,7 @@ use holdfast::ledger::{Armed, Chain, Counts, Lease, Stage, Why};
 use holdfast::pipeline::{Context, Request, RunReport, Source, Unwatched, approve, plan, retry, run};
 use holdfast::policy::{PolicyFile, PolicySet};
 use holdfast::restore::{RecordSink, RestoreRequest, restore};
+use holdfast::search::Listed;
 use holdfast::source::{Layout, original_of_aside};
 use holdfast::storage::{DiskObserver, DurableLocal, Store};
 use holdfast::verify::{Verification, verify};
@@ -212,8 +213,8 @@ impl World {
         let mut seen = Seen { raw: self.files(SOURCE), ..Seen::default() };
         for known in state.tables.values() {
             let mut sink = Records::default();
-            let request = RestoreRequest { table: known.name.clone(), from: None, to: None };
-            let manifest = restore(&archive, state, &request, &mut sink).unwrap();
+            let request = RestoreRequest::all(known.name.clone(), Timestamp::UNIX_EPOCH);
+            let manifest = restore(&archive, state, &Listed::default(), &request, &mut sink).unwrap();
             assert!(manifest.unseen.damaged.is_empty(), "{:?}", manifest.unseen.damaged);
             assert!(
                 manifest.segments.iter().all(|segment| segment.path.contains("/_hf_part=main/")),

@@ -35,7 +35,7 @@ pub fn diff(args: &Args, options: &DiffArgs, output: &mut Output) -> Result<u8> 
                 output.line(line)?;
             }
         }
-        Format::Text => {
+        _ => {
             for line in text(&diff, &inventory, options) {
                 output.line(line)?;
             }

@@ -17,7 +17,7 @@ fn words(line: &str) -> Vec<String> {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
             (None, '"' | '\'') => quote = Some(c),
-            (None, '|' | '>' | '&') => break,
+            (None, '|' | '>' | '<' | '&') => break,
             (None, ' ') if words[last].is_empty() => {}
             (None, ' ') => words.push(String::new()),
             _ => words[last].push(c),

@@ -15,29 +15,29 @@ use super::args::{Args, RestoreArgs};
 use super::open::House;
 use super::output::{Output, count};
 use super::record::{Handed, Recording};
+use super::unseen::{Command, not_seen};
 use crate::access::{Ended, EntryName, What};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Head, State, sha256_hex};
+use crate::names::TableName;
+use crate::policy::PolicySet;
 use crate::restore::{Manifest, RecordSink, RestoreRequest, Unseen, restore as restore_records};
+use crate::search::list;
 use crate::storage::{Missing, Store};
 pub use pack::Compress;
 use sink::{Sink, failed, write_whole};
 
 pub fn restore(args: &Args, restore: &RestoreArgs, output: &mut Output) -> Result<u8> {
-    if restore.predicate.is_some() {
-        return Err(Error::new(
-            Kind::Usage,
-            "restoring with --where",
-            "predicates come with `search`, in a later version",
-        )
-        .with_hint("nothing was restored; leave --where out and filter the records, with jq say"));
-    }
+    let places = Places::of(restore)?;
+    let house = House::open(args, output)?;
     let zone = TimeZone::get(&restore.tz)
         .map_err(|source| Error::from_source(Kind::Usage, format!("reading the time zone {}", restore.tz), source))?;
     let request = RestoreRequest {
         table: restore.table.clone(),
         from: restore.from.as_deref().map(|text| bound(text, &zone, Edge::From)).transpose()?,
         to: restore.to.as_deref().map(|text| bound(text, &zone, Edge::To)).transpose()?,
+        predicate: restore.predicate.clone(),
+        now: house.now(None)?,
     };
     if let (Some(from), Some(to)) = (request.from, request.to)
         && from >= to
@@ -49,8 +49,6 @@ pub fn restore(args: &Args, restore: &RestoreArgs, output: &mut Output) -> Resul
         )
         .with_hint("give the earlier one to --from; a date as --to includes that day"));
     }
-    let places = Places::of(restore)?;
-    let house = House::open(args, output)?;
     let archive = house.archive(Missing::Refuse)?;
     let (by, tables, asked) = (restore.by.as_deref(), vec![restore.table.clone()], in_words(&request, restore));
     let recording = Recording::begin(&house, &archive, by, What::Restore, tables, &asked, output)?;
@@ -126,8 +124,11 @@ fn give(
     handed: &mut Handed,
 ) -> Result<Option<Manifest>> {
     let chain = house.chain()?;
+    let policies = PolicySet::read_folder(&house.settings.policies).ok();
+    let rule = |table: &TableName| policies.as_ref()?.rule_for(table);
+    let listed = list(&house.sources()?, chain.state(), &rule, request.now);
     let mut sink = Counting { sink: Sink::open(places.output, places.compress)?, handed };
-    let restored = restore_records(archive, chain.state(), request, &mut sink)
+    let restored = restore_records(archive, chain.state(), &listed, request, &mut sink)
         .and_then(|manifest| Ok(Manifest { files: sink.sink.finish()?, ..manifest }));
     let mut manifest = match restored {
         Ok(manifest) => manifest,
@@ -161,20 +162,24 @@ fn in_words(request: &RestoreRequest, restore: &RestoreArgs) -> String {
     if let Some(to) = request.to {
         text += &format!(" before {to}");
     }
+    if let Some(predicate) = &request.predicate {
+        text += &format!(" where {predicate}");
+    }
     text + &format!(", to {}", if restore.output == "-" { "stdout" } else { &restore.output })
 }
 
 /// What the answer lacks, in short.
 fn unseen(manifest: &Manifest) -> Vec<String> {
-    let Unseen { quarantined, damaged, open_batches } = &manifest.unseen;
-    let some = |number: u64, one: &str, many: &str| (number > 0).then(|| count(number, one, many));
-    let unseen = [
-        some(*quarantined, "record in quarantine", "records in quarantine"),
-        some(*open_batches, "batch not committed yet", "batches not committed yet"),
-        some(damaged.len() as u64, "damaged segment", "damaged segments"),
-        Some("raw logs that are not archived yet".to_owned()),
-    ];
-    unseen.into_iter().flatten().collect()
+    let Unseen { of_table, damaged, uncast } = &manifest.unseen;
+    let mut lines = not_seen(of_table, Command::Restore);
+    if !damaged.is_empty() {
+        lines.push(count(damaged.len() as u64, "damaged segment", "damaged segments"));
+    }
+    let null = |(column, values): (&String, &u64)| {
+        format!("{} of {column}, not of its type: counted as null", count(*values, "value", "values"))
+    };
+    lines.extend(uncast.iter().map(null));
+    lines
 }
 
 /// The manifest as it is written: what it answers from, and where the question stands in the access log or why it does
@@ -220,14 +225,9 @@ fn say(manifest: &Manifest, places: &Places<'_>, output: &mut Output) {
         let there = if folder == Path::new(".") { String::new() } else { format!("cd {} && ", folder.display()) };
         output.note(format!("check it with: {there}sha256sum -c {name}"));
     }
-    if manifest.unseen.quarantined > 0 {
-        let records = count(manifest.unseen.quarantined, "record", "records");
-        output.note(format!("not seen: {records} of this table in quarantine (`holdfast quarantine list`)"));
+    for line in unseen(manifest) {
+        output.note(format!("not seen: {line}"));
     }
-    if manifest.unseen.open_batches > 0 {
-        output.note("not seen: a batch of this table is not committed yet; the next run settles it");
-    }
-    output.note("not seen: raw logs that are not archived yet (`holdfast run` says how many wait)");
     for damaged in &manifest.unseen.damaged {
         output.note(format!("NOT RESTORED, damaged: segment {damaged}"));
     }

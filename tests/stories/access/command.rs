@@ -157,6 +157,18 @@ fn what_cannot_be_recorded_is_refused() {
     assert!(manifest.contains("\"recorded\": null") && manifest.contains("\"unrecorded\": \""), "{manifest}");
 }
 
+/// An asker may call himself anything; the auditor's terminal does not obey it.
+#[test]
+fn what_askers_write_moves_no_cursor() {
+    let site = site();
+    let (code, ..) = site.holdfast(&["restore", "--table", "Signin", "--by", "Eve\x1b[2J\nAlice", "--output", "a"]);
+    assert_eq!(code, 0);
+    for command in [&["access", "list"][..], &["access", "show", &writer(&site), "0"]] {
+        let (_, shown, _) = site.holdfast(command);
+        assert!(shown.contains("Eve\\u{1b}[2J Alice") && !shown.contains('\x1b'), "{shown}");
+    }
+}
+
 #[test]
 fn nobody_asked_yet() {
     let site = site();

@@ -58,6 +58,7 @@ fn segment(name: &str, on: &str) -> Segment {
         sha256: format!("sha-{name}"),
         digest: SetDigest { rows: 5, ..SetDigest::default() },
         times: None,
+        rest: None,
     }
 }
 

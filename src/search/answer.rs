@@ -1,0 +1,90 @@
+//! What an answer is and what it lacks (I13).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::Serialize;
+
+use super::prune::Range;
+use super::unseen::Unseen;
+use crate::names::TableName;
+
+/// Why a result ends before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cut {
+    /// `--limit`.
+    Rows,
+    /// `--timeout`.
+    Time,
+    /// Ctrl-C, or a signal to end.
+    Interrupted,
+}
+
+impl Cut {
+    /// For logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cut::Rows => "cut short by --limit",
+            Cut::Time => "cut short by --timeout",
+            Cut::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// The last words of a search: what was answered, from what, and what was not seen.
+#[derive(Debug, Clone, Serialize)]
+pub struct Answer {
+    pub rows: u64,
+    /// Nothing was cut short, nothing was unseen, and every value could be read.
+    pub complete: bool,
+    pub cut: Option<Cut>,
+    pub tables: Vec<TableAnswer>,
+}
+
+/// What of one table an answer comes from.
+#[derive(Debug, Clone, Serialize)]
+pub struct TableAnswer {
+    pub table: TableName,
+    /// The time range that the query asked for, as far as its filters say so plainly; none: without end on that side.
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+    /// Days with segments that the query had to look into, of those in the archive.
+    pub days_searched: u64,
+    pub days: u64,
+    pub segments_searched: u64,
+    pub segments: u64,
+    /// Raw objects and quarantined records that were read too (`--include-raw`); none: they were not asked for.
+    pub raw_included: Option<RawIncluded>,
+    pub not_seen: Unseen,
+    /// Values that could not be read as their column's type and count as null, by column.
+    pub uncast: BTreeMap<String, u64>,
+}
+
+/// What `--include-raw` read.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct RawIncluded {
+    pub objects: u64,
+    pub quarantined: u64,
+    /// What of it could not be read, and how often.
+    pub unreadable: BTreeMap<String, u64>,
+}
+
+impl TableAnswer {
+    /// True if the answer holds all that the table has.
+    pub fn is_whole(&self) -> bool {
+        let raw = self.raw_included.as_ref().is_none_or(|raw| raw.unreadable.is_empty());
+        raw && self.not_seen.is_empty() && self.uncast.is_empty()
+    }
+}
+
+/// First and last instant of a range of microseconds, as far as they can be written.
+pub(super) fn instants(range: Range) -> (Option<Timestamp>, Option<Timestamp>) {
+    let at = |micros: Option<i64>| micros.and_then(|micros| Timestamp::from_microsecond(micros).ok());
+    (at(range.from), at(range.to))
+}
+
+pub(super) fn days<'a>(days: impl Iterator<Item = &'a Date>) -> u64 {
+    days.collect::<BTreeSet<_>>().len() as u64
+}

@@ -1,0 +1,83 @@
+//! What a query would read, before it reads it.
+
+use std::sync::Arc;
+
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
+use futures::{StreamExt, TryStreamExt};
+use object_store::{ObjectStore, ObjectStoreExt};
+use serde::Serialize;
+
+use super::answer::{days, instants};
+use super::table::ArchiveTable;
+use crate::archive::segment_location;
+use crate::error::{Error, Kind, Result};
+use crate::names::TableName;
+
+/// What a query would read.
+#[derive(Debug, Clone, Serialize)]
+pub struct Estimate {
+    /// At most: statistics, bloom filters and the page index leave out more while reading.
+    pub bytes: u64,
+    pub tables: Vec<TableEstimate>,
+}
+
+/// What a query would read of one table.
+#[derive(Debug, Clone, Serialize)]
+pub struct TableEstimate {
+    pub table: TableName,
+    pub from: Option<jiff::Timestamp>,
+    pub to: Option<jiff::Timestamp>,
+    pub days_searched: u64,
+    pub days: u64,
+    pub segments_searched: u64,
+    pub segments: u64,
+    /// Rows in the segments to be searched.
+    pub rows: u64,
+    /// Compressed bytes of the asked columns in those segments, at most to be read.
+    pub bytes: u64,
+    /// Bytes of those segments with all their columns.
+    pub segment_bytes: u64,
+    pub columns: Vec<String>,
+    /// Bytes of raw objects to be read (`--include-raw`).
+    pub raw_bytes: u64,
+}
+
+/// Looks into the footers of the segments that the scans chose.
+pub(super) async fn of_table(store: &Arc<dyn ObjectStore>, table: &ArchiveTable, raw_bytes: u64) -> Result<TableEstimate> {
+    const AT_ONCE: usize = 32;
+    let scanned = table.scanned();
+    let columns: Vec<String> = scanned.columns.iter().cloned().collect();
+    let footers = futures::stream::iter(scanned.segments.values()).map(|segment| {
+        let (path, columns) = (segment_location(&table.name, &segment.path), &scanned.columns);
+        async move {
+            let meta = store.head(&path).await?;
+            let footer = DFParquetMetadata::new(store.as_ref(), &meta)
+                .with_metadata_size_hint(Some(64 << 10))
+                .fetch_metadata()
+                .await?;
+            let chunks = footer.row_groups().iter().flat_map(|group| group.columns());
+            let asked = chunks.filter(|chunk| columns.contains(chunk.column_path().string().trim_matches('"')));
+            let bytes: i64 = asked.map(|chunk| chunk.compressed_size()).sum();
+            Ok::<u64, datafusion::error::DataFusionError>(u64::try_from(bytes).unwrap_or_default())
+        }
+    });
+    let bytes: Vec<u64> = footers.buffer_unordered(AT_ONCE).try_collect().await.map_err(|source| {
+        Error::from_source(Kind::Store, format!("reading the footers of {}", table.name), source)
+            .with_hint("run `holdfast verify`: a segment may be missing or damaged")
+    })?;
+    let (from, to) = instants(scanned.range.unwrap_or_default());
+    Ok(TableEstimate {
+        table: table.name.clone(),
+        from,
+        to,
+        days_searched: days(scanned.segments.values().map(|segment| &segment.day)),
+        days: days(table.segments.iter().map(|segment| &segment.day)),
+        segments_searched: scanned.segments.len() as u64,
+        segments: table.segments.len() as u64,
+        rows: scanned.segments.values().map(|segment| segment.digest.rows).sum(),
+        bytes: bytes.iter().sum::<u64>() + raw_bytes,
+        segment_bytes: scanned.segments.values().map(|segment| segment.bytes).sum::<u64>(),
+        columns,
+        raw_bytes,
+    })
+}

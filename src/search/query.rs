@@ -1,0 +1,402 @@
+//! One query: from its text to a plan over the archive, and its rows.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::{MemoryCatalogProvider, MemorySchemaProvider};
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::optimizer::{Analyzer, AnalyzerRule};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
+use datafusion::common::TableReference;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast;
+use futures::{Future, StreamExt};
+use jiff::Timestamp;
+use url::Url;
+
+use super::answer::{Answer, Cut, RawIncluded, TableAnswer, days, instants};
+use super::dialect::parser;
+use super::errors::{failed, no_such_table, not_a_select, which_one};
+use super::estimate::{Estimate, of_table as estimate_of};
+use super::headings;
+use super::names::Words;
+use super::compare::AsMeant;
+use super::raw::{RawRows, Trouble};
+use super::table::{ArchiveTable, STORE_URL, own_fields};
+use super::unseen::{Listed, of_table, quarantined, unseen};
+use crate::archive::schema::TableSchema;
+use crate::archive::{Table, catalogue};
+use crate::error::{Error, Kind, Result};
+use crate::ledger::{Segment, State};
+use crate::names::TableName;
+use crate::pipeline::Limits;
+use crate::policy::{ClockSource, Rule};
+use crate::storage::Store;
+
+/// What is searched.
+#[expect(missing_debug_implementations, reason = "it lends a closure")]
+pub struct Site<'a> {
+    pub archive: &'a Store,
+    pub state: &'a State,
+    /// The rule of a table, if one names it.
+    pub rule: &'a dyn Fn(&TableName) -> Option<Rule>,
+    /// What `now()` is.
+    pub now: Timestamp,
+    /// What a search may take, in bytes.
+    pub memory: u64,
+    pub threads: usize,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct SearchRequest {
+    pub sql: String,
+    /// The most rows to give.
+    pub limit: Option<u64>,
+}
+
+/// A planned query.
+pub struct Query {
+    context: SessionContext,
+    plan: Arc<dyn ExecutionPlan>,
+    schema: SchemaRef,
+    tables: Vec<Searched>,
+    archive: Store,
+    limit: Option<u64>,
+    every_column: bool,
+}
+
+/// One table of a query.
+#[derive(Debug)]
+struct Searched {
+    table: Arc<ArchiveTable>,
+    /// Files of the Delta table that the ledger does not know, and segments that are not in the table any more.
+    foreign_files: u64,
+    raw: Option<RawSearched>,
+}
+
+#[derive(Debug)]
+struct RawSearched {
+    objects: u64,
+    bytes: u64,
+    quarantined: u64,
+    trouble: Trouble,
+}
+
+impl Query {
+    /// Plans a query. With `raw` its tables hold the raw records of these too.
+    pub fn plan(site: &Site<'_>, request: &SearchRequest, raw: Option<&Listed>) -> Result<Self> {
+        let context = session(site.archive, site.memory, site.threads)?;
+        let words = Words::of(&request.sql)?;
+        let mut tables: BTreeMap<String, Searched> = BTreeMap::new();
+        for reference in references(&context, &statement(&words.spelled([]))?)? {
+            let name = resolve(site, &reference, raw)?;
+            if !tables.contains_key(&name.key()) {
+                tables.insert(name.key(), open(site, &name, &words, raw)?);
+            }
+        }
+        let own = own_fields();
+        let columns = tables.values().flat_map(|one| one.table.columns()).map(|column| column.name.as_str());
+        let sql = words.spelled(columns.chain(own.iter().map(|field| field.name().as_str())));
+        let mut parsed = statement(&sql)?;
+        let every_column = headings::as_typed(&mut parsed);
+        for reference in references(&context, &parsed)? {
+            let name = resolve(site, &reference, raw)?;
+            make_room(&context, &reference).map_err(|error| failed(error, &request.sql))?;
+            if let Some(searched) = tables.get(&name.key()) {
+                context
+                    .register_table(reference, Arc::clone(&searched.table) as _)
+                    .map_err(|error| failed(error, &request.sql))?;
+            }
+        }
+        let state = state_at(&context, site.now);
+        let planned = site.archive.wait(async {
+            let logical = state.statement_to_plan(parsed).await?;
+            let mut frame = headings::apart(DataFrame::new(state, logical))?;
+            if let Some(limit) = request.limit {
+                // One more tells whether there are more.
+                frame = frame.limit(0, Some(usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1)))?;
+            }
+            let schema = Arc::new(frame.schema().as_arrow().clone());
+            Ok((frame.create_physical_plan().await?, schema))
+        });
+        let (plan, schema) = planned.map_err(|error| failed(error, &request.sql))?;
+        let tables = tables.into_values().collect();
+        let archive = site.archive.clone();
+        Ok(Query { context, plan, schema, tables, archive, limit: request.limit, every_column })
+    }
+
+    /// The columns of the result.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// True if it asks for `*`, be it hundreds of columns.
+    pub fn asks_for_every_column(&self) -> bool {
+        self.every_column
+    }
+
+    /// What the query would read.
+    pub fn estimate(&self) -> Result<Estimate> {
+        let store = self.archive.inner();
+        let tables = self.archive.wait(async {
+            let mut tables = Vec::with_capacity(self.tables.len());
+            for searched in &self.tables {
+                let raw_bytes = searched.raw.as_ref().map_or(0, |raw| raw.bytes);
+                tables.push(estimate_of(&store, &searched.table, raw_bytes).await?);
+            }
+            Ok::<_, Error>(tables)
+        })?;
+        Ok(Estimate { bytes: tables.iter().map(|table| table.bytes).sum(), tables })
+    }
+
+    /// How DataFusion goes about it, for the curious.
+    pub fn steps(&self) -> String {
+        datafusion::physical_plan::displayable(self.plan.as_ref()).indent(false).to_string()
+    }
+
+    /// Gives the rows, batch after batch, until they end, `stop` comes, or `take` has enough (it says `false`). Says how
+    /// many rows were given, and what cut them short.
+    pub fn rows(
+        &self,
+        stop: impl Future<Output = Cut>,
+        take: &mut dyn FnMut(&RecordBatch) -> Result<bool>,
+    ) -> Result<(u64, Option<Cut>)> {
+        let limit = self.limit.unwrap_or(u64::MAX);
+        let answered = |error| failed(error, "");
+        let mut stream = {
+            let _inside = self.archive.enter();
+            execute_stream(Arc::clone(&self.plan), self.context.task_ctx()).map_err(answered)?
+        };
+        self.archive.wait(async {
+            let mut stop = std::pin::pin!(stop);
+            let mut rows = 0;
+            loop {
+                let next = tokio::select! {
+                    biased;
+                    cut = &mut stop => return Ok((rows, Some(cut))),
+                    next = stream.next() => next,
+                };
+                let Some(batch) = next.transpose().map_err(answered)? else { return Ok((rows, None)) };
+                let room = limit - rows;
+                let given = (batch.num_rows() as u64).min(room);
+                rows += given;
+                let whole = given == batch.num_rows() as u64;
+                let wanted = take(&if whole { batch } else { batch.slice(0, given as usize) })?;
+                if !whole {
+                    return Ok((rows, Some(Cut::Rows)));
+                }
+                if !wanted {
+                    return Ok((rows, None));
+                }
+            }
+        })
+    }
+
+    /// What the answer lacks, as far as it is known before a row is read.
+    pub fn answer(&self, site: &Site<'_>, listed: &Listed, rows: u64, cut: Option<Cut>) -> Answer {
+        let tables: Vec<TableAnswer> = self.tables.iter().map(|searched| searched.answer(site, listed)).collect();
+        let complete = cut.is_none() && tables.iter().all(TableAnswer::is_whole);
+        Answer { rows, complete, cut, tables }
+    }
+}
+
+impl Searched {
+    fn answer(&self, site: &Site<'_>, listed: &Listed) -> TableAnswer {
+        let (table, scanned) = (&self.table, self.table.scanned());
+        let range = scanned.range.unwrap_or_default();
+        let mut not_seen = unseen(site.state, listed, &table.name, range);
+        not_seen.foreign_files = self.foreign_files;
+        let raw_included = self.raw.as_ref().map(|raw| {
+            (not_seen.raw_objects, not_seen.raw_bytes, not_seen.quarantined) = (0, 0, 0);
+            RawIncluded { objects: raw.objects, quarantined: raw.quarantined, unreadable: raw.trouble.counts() }
+        });
+        let (from, to) = instants(range);
+        TableAnswer {
+            table: table.name.clone(),
+            from,
+            to,
+            days_searched: days(scanned.segments.values().map(|segment| &segment.day)),
+            days: days(table.segments.iter().map(|segment| &segment.day)),
+            segments_searched: scanned.segments.len() as u64,
+            segments: table.segments.len() as u64,
+            raw_included,
+            not_seen,
+            uncast: table.uncast.counts(),
+        }
+    }
+}
+
+impl fmt::Debug for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Query({:?})", self.tables)
+    }
+}
+
+/// A session that knows the archive, SQL's functions and JSON's, and no file system.
+pub(super) fn session(archive: &Store, memory: u64, threads: usize) -> Result<SessionContext> {
+    let internal = |error| Error::from_source(Kind::Internal, "starting the query engine", error);
+    let mut config = SessionConfig::new().with_target_partitions(threads.max(1)).with_information_schema(false);
+    let options = config.options_mut();
+    options.sql_parser.enable_ident_normalization = false;
+    options.execution.parquet.pushdown_filters = true;
+    options.execution.parquet.reorder_filters = true;
+    options.execution.time_zone = Some("UTC".into());
+    let memory = usize::try_from(memory).unwrap_or(usize::MAX);
+    let runtime = RuntimeEnvBuilder::new().with_memory_limit(memory, 1.0).build_arc().map_err(internal)?;
+    let url = Url::parse(STORE_URL)
+        .map_err(|source| Error::from_source(Kind::Internal, "naming the archive for the query engine", source))?;
+    runtime.register_object_store(&url, archive.inner());
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(AsMeant)];
+    rules.extend(Analyzer::new().rules);
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_default_features()
+        .with_analyzer_rules(rules)
+        .build();
+    let mut context = SessionContext::new_with_state(state);
+    datafusion_functions_json::register_all(&mut context).map_err(internal)?;
+    Ok(context)
+}
+
+/// The session, at an instant: time is an argument (I8), `now()` too.
+pub(super) fn state_at(context: &SessionContext, now: Timestamp) -> SessionState {
+    let mut state = context.state();
+    let at = chrono::DateTime::from_timestamp(now.as_second(), now.subsec_nanosecond().unsigned_abs());
+    state.execution_props_mut().query_execution_start_time = at;
+    state
+}
+
+/// Parses a query: one statement, and one that only reads.
+fn statement(sql: &str) -> Result<Statement> {
+    let mut parsed = parser(sql).and_then(|mut parser| parser.parse_statements()).map_err(|error| failed(error, sql))?;
+    let first = parsed.pop_front();
+    match first {
+        _ if !parsed.is_empty() => Err(Error::new(Kind::Usage, "reading the query", "it is more than one")
+            .with_hint("`search` takes one SELECT; ask the others one by one")),
+        Some(Statement::Statement(statement)) if matches!(statement.as_ref(), ast::Statement::Query(_)) => {
+            Ok(Statement::Statement(statement))
+        }
+        _ => Err(Error::new(Kind::Usage, "reading the query", "it does not read: `search` takes one SELECT")
+            .with_hint(not_a_select(sql))),
+    }
+}
+
+/// Makes the place in SQL's tree where a reference will look.
+fn make_room(context: &SessionContext, reference: &TableReference) -> datafusion::error::Result<()> {
+    let state = context.state();
+    let default = &state.config_options().catalog.default_catalog;
+    let catalog = reference.catalog().unwrap_or(default);
+    let catalogs = state.catalog_list();
+    if catalogs.catalog(catalog).is_none() {
+        catalogs.register_catalog(catalog.to_owned(), Arc::new(MemoryCatalogProvider::new()));
+    }
+    if let (Some(catalog), Some(schema)) = (catalogs.catalog(catalog), reference.schema())
+        && catalog.schema(schema).is_none()
+    {
+        catalog.register_schema(schema, Arc::new(MemorySchemaProvider::new()))?;
+    }
+    Ok(())
+}
+
+fn references(context: &SessionContext, statement: &Statement) -> Result<Vec<TableReference>> {
+    context.state().resolve_table_references(statement).map_err(|error| failed(error, ""))
+}
+
+/// The tables that a query names; nothing of them is read. With `raw` those that lie raw only are known too.
+pub fn tables_of(site: &Site<'_>, sql: &str, raw: Option<&Listed>) -> Result<Vec<TableName>> {
+    let context = session(site.archive, site.memory, site.threads)?;
+    let mut tables: Vec<TableName> = Vec::new();
+    for reference in references(&context, &statement(&Words::of(sql)?.spelled([]))?)? {
+        let name = resolve(site, &reference, raw)?;
+        if !tables.contains(&name) {
+            tables.push(name);
+        }
+    }
+    Ok(tables)
+}
+
+/// The table that a query means: `Table`, or `workspace.Table`.
+fn resolve(site: &Site<'_>, reference: &TableReference, raw: Option<&Listed>) -> Result<TableName> {
+    let mut known: Vec<TableName> = site.state.tables.values().map(|table| table.name.clone()).collect();
+    if let Some(listed) = raw {
+        let more = listed.waiting.iter().map(|waiting| &waiting.planned.object.table);
+        for name in more.chain(site.state.quarantine.iter().map(|one| &one.file.table)) {
+            if !known.contains(name) {
+                known.push(name.clone());
+            }
+        }
+    }
+    // `AWS.CloudTrail` is a table in a workspace, or a table with a dot in its name.
+    let written = [reference.catalog(), reference.schema(), Some(reference.table())];
+    let written = catalogue::fold(&written.into_iter().flatten().collect::<Vec<_>>().join("."));
+    let means = |name: &&TableName| {
+        let (table, whole) = (catalogue::fold(&name.table), catalogue::fold(&format!("{}.{}", name.workspace, name.table)));
+        table == written || whole == written
+    };
+    let found: Vec<&TableName> = known.iter().filter(means).collect();
+    match found.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => Err(no_such_table(reference, &known, raw.is_some())),
+        several => Err(which_one(reference, several)),
+    }
+}
+
+/// Opens a table of the query, with its raw records if they were listed.
+fn open(site: &Site<'_>, name: &TableName, words: &Words, raw: Option<&Listed>) -> Result<Searched> {
+    let known = site.state.tables.get(&name.key());
+    let delta = Table::open(site.archive, known.map_or(name, |known| &known.name))?;
+    let catalogued = catalogue::find(&name.table);
+    let mut schema = match delta.schema()? {
+        Some(delta) => TableSchema::from_delta(catalogued, &delta)?,
+        None => {
+            let rule = (site.rule)(name).filter(|rule| rule.clock == ClockSource::Event);
+            TableSchema::new(catalogued, rule.as_ref().map(|rule| rule.time_column.as_str()))?
+        }
+    };
+    let live = delta.files()?;
+    let segments: Vec<Segment> = known
+        .iter()
+        .flat_map(|known| known.segments.values())
+        .filter(|(segment, _)| live.contains_key(&segment.path))
+        .map(|(segment, _)| segment.clone())
+        .collect();
+    let recorded = known.map_or(0, |known| known.segments.len());
+    let foreign_files = (live.len() - segments.len()) + (recorded - segments.len());
+    let mut raw_rows = raw.map(|listed| RawRows {
+        objects: of_table(listed, name).cloned().collect(),
+        quarantine: quarantined(site.state, name).cloned().collect(),
+        archive: site.archive.clone(),
+        columns: Vec::new(),
+        time: None,
+        max_record: Limits::of(site.memory).record,
+        trouble: Trouble::default(),
+    });
+    if let Some(rows) = &mut raw_rows {
+        rows.survey(&mut schema)?;
+    }
+    let raw = raw_rows.as_ref().map(|rows| RawSearched {
+        objects: rows.objects.len() as u64,
+        bytes: rows.objects.iter().map(|waiting| waiting.planned.object.size).sum(),
+        quarantined: rows.quarantine.iter().map(|one| one.file.records).sum(),
+        trouble: rows.trouble.clone(),
+    });
+    let own = own_fields();
+    let own: Vec<&str> = own.iter().map(|field| field.name().as_str()).filter(|name| words.mention(name)).collect();
+    let table = ArchiveTable::new(
+        name.clone(),
+        site.archive.inner(),
+        schema.columns().to_vec(),
+        schema.time_column().map(str::to_owned),
+        segments,
+        raw_rows.map(Arc::new),
+        &own,
+    );
+    Ok(Searched { table: Arc::new(table), foreign_files: foreign_files as u64, raw })
+}

@@ -1,0 +1,297 @@
+//! Raw records as logical rows: what is not archived yet, and what lies in quarantine (`--include-raw`).
+//!
+//! Invariants: a record that the ledger counts as archived, duplicate or expired is not read again, so nothing is found
+//! twice; what cannot be read is told, never skipped in silence (I13). Memory: one batch of rows and one record (I11).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{ArrayRef, Date32Builder, RecordBatch, RecordBatchOptions, StringViewBuilder, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::SchemaRef;
+
+use super::logical::Uncast;
+use super::unseen::Waiting;
+use super::value::{Values, find};
+use crate::archive::catalogue::{ColumnType, fold};
+use crate::archive::keys::Surveyor;
+use crate::archive::schema::{Column, SOURCE, TableSchema};
+use crate::archive::survey::Survey;
+use crate::archive::{DAY, QuarantineItem, read_bytes, read_items};
+use crate::error::{Error, Kind, Result};
+use crate::ledger::{ObjectId, Quarantined};
+use crate::pipeline::{inspect, lines};
+use crate::plan::Planned;
+use crate::record::{Member, members, time};
+use crate::source::Line;
+use crate::storage::Store;
+
+/// Rows of a batch, at most.
+const BATCH_ROWS: usize = 8192;
+/// Bytes of records in a batch; one record may be larger.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// The records of one table that are in no segment.
+pub struct RawRows {
+    pub objects: Vec<Waiting>,
+    pub quarantine: Vec<Quarantined>,
+    pub archive: Store,
+    pub columns: Vec<Column>,
+    /// The time column's name.
+    pub time: Option<String>,
+    /// Longer lines are told as not read.
+    pub max_record: usize,
+    pub trouble: Trouble,
+}
+
+/// What could not be read: why, and how often.
+#[derive(Debug, Clone, Default)]
+pub struct Trouble(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Trouble {
+    fn add(&self, what: impl Into<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(what.into()).or_default() += 1;
+    }
+
+    pub fn counts(&self) -> BTreeMap<String, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl RawRows {
+    /// The columns that the table has or, archived today, would have: found by looking at every raw record.
+    pub fn survey(&mut self, schema: &mut TableSchema) -> Result<()> {
+        let mut surveyor = Surveyor::resume(schema, &Survey::default());
+        self.each(&mut |_, record, members| {
+            surveyor.observe(record, members);
+            true
+        })?;
+        schema.decide(surveyor.survey());
+        self.columns = schema.columns().to_vec();
+        self.time = schema.time_column().map(str::to_owned);
+        // Reading them again says the same again.
+        self.trouble = Trouble::default();
+        Ok(())
+    }
+
+    /// Gives batches of `schema` until `take` has enough.
+    pub fn read(
+        &self,
+        schema: &SchemaRef,
+        uncast: &Uncast,
+        take: &mut dyn FnMut(RecordBatch) -> bool,
+    ) -> Result<()> {
+        let mut rows = Rows::new(self, schema);
+        let mut failed = None;
+        self.each(&mut |source, record, members| {
+            rows.push(source, record, members);
+            if rows.count < BATCH_ROWS && rows.bytes < BATCH_BYTES {
+                return true;
+            }
+            match std::mem::replace(&mut rows, Rows::new(self, schema)).finish(uncast) {
+                Ok(batch) => take(batch),
+                Err(error) => {
+                    failed = Some(error);
+                    false
+                }
+            }
+        })?;
+        match failed {
+            Some(error) => Err(error),
+            None if rows.count > 0 => {
+                take(rows.finish(uncast)?);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Calls `see` with each record's place and members until it says no.
+    fn each(&self, see: &mut dyn FnMut(&str, &[u8], &[Member]) -> bool) -> Result<()> {
+        for waiting in &self.objects {
+            if !self.object(&waiting.store, &waiting.planned, see)? {
+                return Ok(());
+            }
+        }
+        for quarantined in &self.quarantine {
+            for item in read_items(&self.archive, quarantined)? {
+                if !self.item(quarantined, &item, see)? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn object(
+        &self,
+        store: &Store,
+        planned: &Planned,
+        see: &mut dyn FnMut(&str, &[u8], &[Member]) -> bool,
+    ) -> Result<bool> {
+        let path = planned.object.aside_of.as_ref().unwrap_or(&planned.object.path);
+        let id = ObjectId { source: planned.object.source.clone(), path: path.clone() }.to_string();
+        let unread = |reason: &str| self.trouble.add(format!("raw object {id} could not be read: {reason}"));
+        let inspected = match inspect(store, planned, self.max_record) {
+            Ok(inspected) => inspected,
+            Err(error) => {
+                unread(error.reason());
+                return Ok(true);
+            }
+        };
+        if let Some(reason) = &inspected.unreadable {
+            unread(reason);
+            return Ok(true);
+        }
+        let mut lines = match lines(store, planned, &inspected, self.max_record) {
+            Ok(lines) => lines,
+            Err(error) => {
+                unread(error.reason());
+                return Ok(true);
+            }
+        };
+        let mut found = Vec::new();
+        loop {
+            match lines.next() {
+                Ok(Some(Line::Record { bytes, .. })) => match members(bytes, &mut found) {
+                    Ok(()) if !see(&id, bytes, &found) => return Ok(false),
+                    Ok(()) => {}
+                    Err(malformed) => {
+                        self.trouble.add(format!("a line of raw object {id} is no JSON object ({})", malformed.reason));
+                    }
+                },
+                Ok(Some(Line::Oversized { first, .. })) => {
+                    if first {
+                        self.trouble.add(format!("a record of raw object {id} is too large"));
+                    }
+                }
+                Ok(None) => return Ok(true),
+                Err(error) => {
+                    unread(&error.to_string());
+                    return Ok(true);
+                }
+            }
+        }
+    }
+
+    fn item(
+        &self,
+        quarantined: &Quarantined,
+        item: &QuarantineItem,
+        see: &mut dyn FnMut(&str, &[u8], &[Member]) -> bool,
+    ) -> Result<bool> {
+        let id = ObjectId { source: item.source.clone(), path: item.path.clone() }.to_string();
+        if item.whole_object || item.bytes > self.max_record as u64 {
+            self.trouble.add(format!("quarantine item of {id} could not be read: {}", item.reason));
+            return Ok(true);
+        }
+        let bytes = read_bytes(&self.archive, quarantined, item)?;
+        let mut found = Vec::new();
+        match members(&bytes, &mut found) {
+            Ok(()) => Ok(see(&id, &bytes, &found)),
+            Err(malformed) => {
+                self.trouble.add(format!("quarantine item of {id} is no JSON object ({})", malformed.reason));
+                Ok(true)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for RawRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RawRows({} objects, {} of quarantine)", self.objects.len(), self.quarantine.len())
+    }
+}
+
+/// One batch to be.
+struct Rows {
+    schema: SchemaRef,
+    columns: Vec<Building>,
+    /// For `_hf_day`: the time column's spelling, plain and folded.
+    time: Option<(String, String)>,
+    count: usize,
+    bytes: usize,
+}
+
+enum Building {
+    Log { name: String, folded: String, values: Box<Values>, uncast: u64 },
+    Source(StringViewBuilder),
+    Day(Date32Builder),
+    Null,
+}
+
+impl Rows {
+    fn new(raw: &RawRows, schema: &SchemaRef) -> Self {
+        let building = |name: &String| {
+            let folded = fold(name);
+            match raw.columns.iter().find(|column| fold(&column.name) == folded) {
+                Some(column) => {
+                    let values = Box::new(Values::new(column.kind));
+                    Building::Log { name: column.name.clone(), folded, values, uncast: 0 }
+                }
+                None if name == SOURCE => Building::Source(StringViewBuilder::new()),
+                None if name == DAY => Building::Day(Date32Builder::new()),
+                None => Building::Null,
+            }
+        };
+        Rows {
+            schema: Arc::clone(schema),
+            columns: schema.fields().iter().map(|field| building(field.name())).collect(),
+            time: raw.time.as_ref().map(|time| (time.clone(), fold(time))),
+            count: 0,
+            bytes: 0,
+        }
+    }
+
+    fn push(&mut self, source: &str, record: &[u8], members: &[Member]) {
+        self.count += 1;
+        self.bytes += record.len();
+        let time = &self.time;
+        for column in &mut self.columns {
+            match column {
+                Building::Log { name, folded, values, uncast } => match find(record, members, name, folded) {
+                    Some(member) => *uncast += u64::from(!values.token(member.value.of(record), member.kind)),
+                    None => values.null(),
+                },
+                Building::Source(sources) => sources.append_value(source),
+                Building::Day(days) => {
+                    let day = time.as_ref().and_then(|(name, folded)| day_of(record, members, name, folded));
+                    days.append_option(day);
+                }
+                Building::Null => {}
+            }
+        }
+    }
+
+    fn finish(self, uncast: &Uncast) -> Result<RecordBatch> {
+        let failed = |error| Error::from_source(Kind::Internal, "reading raw records", error);
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.columns.len());
+        for (column, field) in self.columns.into_iter().zip(self.schema.fields()) {
+            let array = match column {
+                Building::Log { values, uncast: count, .. } => {
+                    uncast.add(field.name(), count);
+                    values.finish()
+                }
+                Building::Source(mut sources) => Arc::new(sources.finish()),
+                Building::Day(mut days) => Arc::new(days.finish()),
+                Building::Null => new_null_array(field.data_type(), self.count),
+            };
+            let fits = array.data_type() == field.data_type();
+            arrays.push(if fits { array } else { cast(&array, field.data_type()).map_err(failed)? });
+        }
+        let rows = RecordBatchOptions::new().with_row_count(Some(self.count));
+        RecordBatch::try_new_with_options(self.schema, arrays, &rows).map_err(failed)
+    }
+}
+
+/// The UTC day of the record's time, in days since 1970.
+fn day_of(record: &[u8], members: &[Member], name: &str, folded: &str) -> Option<i32> {
+    let member = find(record, members, name, folded)?;
+    let mut values = Values::new(ColumnType::Timestamp);
+    values.token(member.value.of(record), member.kind).then(|| values.finish()).and_then(|array| {
+        use arrow::array::AsArray;
+        let micros = array.as_primitive_opt::<arrow::datatypes::TimestampMicrosecondType>()?;
+        Some(time::day(micros.value(0)))
+    })
+}
