@@ -64,7 +64,6 @@ fn a_restore_is_recorded_and_shown() {
     text records of main/Signin from 2024-03-01T00:00:00Z before 2024-03-02T00:00:00Z, to march.ndjson
     answered <now>, entry host-user 1
     outcome whole: 5 rows, 235 B
-    not seen raw logs that are not archived yet
     ");
     let (_, failed, _) = site.holdfast(&["access", "show", &writer(&site), "3", "--format", "json"]);
     insta::assert_snapshot!(settled(&site, &failed), @r#"

@@ -132,39 +132,46 @@ fn mistakes_are_told_with_what_to_type_instead() {
         assert_eq!(code, 2, "{sql}: {said}");
         said
     };
-    insta::assert_snapshot!(said("SELECT m FROM T"), @r"
+    insta::assert_snapshot!(said("SELECT m FROM T"), @"
     error: planning the query
       why:  there is no column `m`
+      lost: nothing; nothing was done, and it can wait
       next: the nearest: `n`, `TimeGenerated`; a text stands between single quotes; `holdfast schema TABLE` shows all columns; `_hf_rest ->> 'm'` reads a name that is no column
     ");
-    insta::assert_snapshot!(said("SELECT n FROM Tt"), @r"
+    insta::assert_snapshot!(said("SELECT n FROM Tt"), @"
     error: searching Tt
       why:  there is no such table in the archive
+      lost: nothing; nothing was done, and it can wait
       next: did you mean `main.T`? `holdfast tables` shows what there is; a table that still lies raw only is found with --include-raw
     ");
     insta::assert_snapshot!(said("SELECT n, count(*) FROM T"), @r#"
     error: planning the query
       why:  Column in SELECT must be in GROUP BY or an aggregate function: While expanding wildcard, column "T.n" must appear in the GROUP BY clause or must be part of an aggregate function, currently only "count(Int64(1))" appears in the SELECT clause satisfies this requirement
+      lost: nothing; nothing was done, and it can wait
       next: each column of the SELECT must be in GROUP BY, or inside count(…), max(…) and the like
     "#);
     insta::assert_snapshot!(said("SELECT n FRM T"), @r#"
     error: reading the query
       why:  Expected: end of statement, found: T at Line: 1, Column: 14
+      lost: nothing; nothing was done, and it can wait
       next: texts stand between single quotes ('4625'), names with spaces or dots between double ones ("Event.Name")
     "#);
     insta::assert_snapshot!(said("SELECT n FROM T WHERE n = 'O'Brien'"), @r#"
     error: reading the query
       why:  Unterminated string literal at Line: 1, Column: 35
+      lost: nothing; nothing was done, and it can wait
       next: close the quote: '…' holds a text, "…" a name
     "#);
-    insta::assert_snapshot!(said("SELECT nosuch(n) FROM T"), @r"
+    insta::assert_snapshot!(said("SELECT nosuch(n) FROM T"), @"
     error: planning the query
       why:  Invalid function 'nosuch'.
+      lost: nothing; nothing was done, and it can wait
       next: the functions are those of DataFusion SQL, with `->`, `->>` and json_… for nested values
     ");
-    insta::assert_snapshot!(said("UPDATE T SET n = 1"), @r"
+    insta::assert_snapshot!(said("UPDATE T SET n = 1"), @"
     error: reading the query
       why:  it does not read: `search` takes one SELECT
+      lost: nothing; nothing was done, and it can wait
       next: ask with SELECT; nothing is ever changed by a search
     ");
 }
