@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! policies ─┐
-//! sources ──┼─> inventory ─> plan ─> pipeline ─> ledger ─> restore · verify · why · status
+//! sources ──┼─> inventory ─> plan ─> pipeline ─> ledger ─> restore · verify · why · status · report
 //! ledger ───┘                pure
 //!                                    archive: decode → judge → sort → encode → upload → read back → prepare → commit → clear
 //!                                    expire:  retire → (delay) → destroy → trim
@@ -30,6 +30,7 @@ pub mod restore;
 pub mod verify;
 pub mod schedule;
 pub mod explain;
+pub mod report;
 pub mod cli;
 
 pub use error::{Error, Kind, Result};

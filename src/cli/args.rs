@@ -12,6 +12,7 @@ use super::policy::PolicyCommand;
 use super::restore::Compress;
 use super::search::SearchArgs;
 use crate::names::TableName;
+use crate::policy::Span;
 
 /// The heading of what every command understands.
 const EVERYWHERE: &str = "Options of every command";
@@ -31,7 +32,7 @@ pub struct Args {
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// What to print: words for people, JSON for programs; `policy diff` and `man` know Markdown, `search` CSV, Parquet and
-    /// Arrow
+    /// Arrow, `report` a page for a browser
     #[arg(long, global = true, help_heading = EVERYWHERE, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     /// Log more: -v what is done, -vv every step
@@ -52,6 +53,7 @@ pub enum Format {
     Csv,
     Parquet,
     Arrow,
+    Html,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -101,6 +103,15 @@ pub enum Command {
     /// Who searched and restored what, and when
     #[command(subcommand, after_long_help = help::ACCESS)]
     Access(AccessCommand),
+    /// Every table: rows, bytes, days, its rule, and what still lies raw
+    #[command(after_long_help = help::TABLES)]
+    Tables(TablesArgs),
+    /// The columns of a table: their types, and how many rows have a value
+    #[command(after_long_help = help::SCHEMA)]
+    Schema(SchemaArgs),
+    /// What is kept, since when, until when, and what is gone: for people, programs, or as one page with a drawn timeline
+    #[command(after_long_help = help::REPORT)]
+    Report(ReportArgs),
     /// Look at the ledger: what was intended, what was done
     #[command(subcommand, after_long_help = help::LEDGER)]
     Ledger(LedgerCommand),
@@ -206,6 +217,33 @@ pub struct StatusArgs {
     /// As of this time: a date (00:00 UTC) or an RFC 3339 instant
     #[arg(long, value_name = "TIME", value_parser = parse_instant)]
     pub as_of: Option<Timestamp>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct TablesArgs {
+    /// As of this time: a date (00:00 UTC) or an RFC 3339 instant
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub as_of: Option<Timestamp>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct SchemaArgs {
+    /// The table (`Table` or `workspace/Table`)
+    #[arg(value_name = "TABLE", value_parser = parse_table)]
+    pub table: TableName,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct ReportArgs {
+    /// As of this time: a date (00:00 UTC) or an RFC 3339 instant
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    pub as_of: Option<Timestamp>,
+    /// Look for hours without records in the newest so many archived days of each table; `0d`: in none
+    #[arg(long, value_name = "DAYS", default_value = "30d", value_parser = parse_days)]
+    pub hours_for: u32,
+    /// Where to write it: a file, or `-`
+    #[arg(long, value_name = "FILE|-", default_value = "-")]
+    pub output: String,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -322,6 +360,15 @@ pub struct ManArgs {
 fn parse_table(text: &str) -> Result<TableName, String> {
     TableName::parse(text)
         .ok_or_else(|| "a table is `Table` or `workspace/Table`: letters, digits, `_`, `-`, `.`".into())
+}
+
+fn parse_days(text: &str) -> Result<u32, String> {
+    let days = match text.parse() {
+        Ok(Span::Days(days)) => Some(days),
+        Ok(Span::Weeks(weeks)) => weeks.checked_mul(7),
+        _ => None,
+    };
+    days.ok_or_else(|| "whole days or weeks: `30d`, `2w`; `0d` for none".into())
 }
 
 /// A date is 00:00 UTC.

@@ -88,6 +88,35 @@ that fails is told on stderr and in the metrics, and the schedule goes on. What 
 
 Exit codes: 0 it was asked to end · 1 it could not start · 2 the settings name no schedule, or are invalid.";
 
+pub const TABLES: &str = "\
+Examples:
+  holdfast tables
+  holdfast tables --format json | jq -r '.tables[] | select(.rule == null) | .table'      tables without a rule
+
+Rows, bytes and days are those of the archive; what lies raw or in quarantine is told apart.
+
+Exit codes: 0 shown · 1 failed · 2 usage · 3 something could not be read, and it says what.";
+
+pub const SCHEMA: &str = "\
+Examples:
+  holdfast schema SecurityEvent
+  holdfast schema cde/securityevent --format json
+
+Reads the footers of the table's segments, not their rows.
+
+Exit codes: 0 shown · 1 failed · 2 there is no such table · 3 some footers could not be read.";
+
+pub const REPORT: &str = "\
+Examples:
+  holdfast report
+  holdfast report --format html --output report.html
+  holdfast report --format json | jq '.tables[] | {table, missing_days}'
+  holdfast report --hours-for 90d      hours without a record, looked for in the newest 90 days
+
+The page is one file that loads nothing from elsewhere, good on screen and in print.
+
+Exit codes: 0 shown · 1 failed · 2 usage · 3 something could not be read, and the report says what.";
+
 pub const SEARCH: &str = "\
 Examples:
   holdfast search \"SELECT Account, count(*) FROM SecurityEvent WHERE EventID = 4625 AND TimeGenerated >= '2024-03-01' GROUP BY 1\"

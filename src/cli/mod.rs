@@ -21,13 +21,16 @@ mod progress;
 mod quarantine;
 mod record;
 mod reference;
+mod report;
 mod restore;
 mod run;
 mod schedule;
+mod schema;
 mod search;
 mod service;
 mod status;
 mod table;
+mod tables;
 mod terminal;
 mod unseen;
 mod verify;
@@ -85,6 +88,9 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
         Command::Why(why) => why::why(args, why, output),
         Command::Status(status) => status::status(args, status, output),
         Command::Access(command) => access::access(args, command, output),
+        Command::Tables(tables) => tables::tables(args, tables, output),
+        Command::Schema(schema) => schema::schema(args, schema, output),
+        Command::Report(report) => report::report(args, report, output),
         Command::Ledger(command) => ledger::ledger(args, command, output),
         Command::Quarantine(command) => quarantine::quarantine(args, command, output),
         Command::Policy(command) => policy::policy(args, command, output),
@@ -108,10 +114,11 @@ fn check_format(args: &Args) -> Result<()> {
         Format::Text | Format::Json => true,
         Format::Markdown => matches!(args.command, Command::Policy(PolicyCommand::Diff(_)) | Command::Man(_)),
         Format::Csv | Format::Parquet | Format::Arrow => matches!(args.command, Command::Search(_)),
+        Format::Html => matches!(args.command, Command::Report(_)),
     };
     if fits {
         return Ok(());
     }
     Err(Error::new(Kind::Usage, "reading the command line", "this command does not print in that format")
-        .with_hint("leave --format out, or say --format json; `search` also knows csv, parquet and arrow, `policy diff` and `man` markdown"))
+        .with_hint("leave --format out, or say --format json; `search` also knows csv, parquet and arrow, `policy diff` and `man` markdown, `report` html"))
 }

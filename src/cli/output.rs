@@ -134,11 +134,6 @@ fn stdout_failed(source: io::Error) -> Error {
     Error::from_source(Kind::Store, "writing to stdout", source)
 }
 
-/// How many characters a line of stdout may have; none: it is no terminal, and lines are as long as they are.
-pub fn width() -> Option<usize> {
-    Terminal::stdout().width
-}
-
 /// Bytes for people: `1.2 GB`.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];

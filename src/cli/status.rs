@@ -9,7 +9,7 @@ use super::output::{Output, count, number, size};
 use super::table::aligned;
 use super::why::{ago, labelled, looked};
 use crate::error::Result;
-use crate::explain::{Amount, Ended, Grace, Overdue, Runs, Status, WaitingApproval, status as gather};
+use crate::explain::{Amount, Ended, Finding, Grace, Overdue, Runs, Status, WaitingApproval, status as gather};
 use crate::ledger::{Keeping, holder};
 use crate::plan::{Because, Fate, Shut};
 use crate::policy::day_of;
@@ -93,18 +93,27 @@ fn verdict(status: &Status) -> Vec<String> {
             (None, None) => "OK".into(),
         }];
     };
-    let word = |exit_code: u8| match exit_code {
+    finding_lines(std::iter::once(first).chain(others))
+}
+
+/// What needs doing, and what to type.
+pub fn finding_lines<'f>(findings: impl IntoIterator<Item = &'f Finding>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for finding in findings {
+        lines.push(format!("{}: {}", word(finding), finding.what));
+        lines.push(format!("  next: {}", finding.next));
+    }
+    lines
+}
+
+/// How loud a finding is.
+pub fn word(finding: &Finding) -> &'static str {
+    match finding.exit_code {
         3 => "LOOK",
         4 => "DECIDE",
         5 => "DAMAGE",
         _ => "FAILED",
-    };
-    let mut lines = Vec::new();
-    for finding in std::iter::once(first).chain(others) {
-        lines.push(format!("{}: {}", word(finding.exit_code), finding.what));
-        lines.push(format!("  next: {}", finding.next));
     }
-    lines
 }
 
 fn runs(runs: &Runs, now: Timestamp) -> Vec<String> {

@@ -1,4 +1,7 @@
-//! Aligned columns of text.
+//! Aligned columns of text, and texts over several lines.
+
+/// Lines are broken here, at a space.
+const WIDTH: usize = 80;
 
 /// Lines of a table: a head, then rows; columns in `right` are set to the right.
 pub fn aligned(head: &[&str], rows: &[Vec<String>], right: &[usize]) -> Vec<String> {
@@ -26,4 +29,24 @@ pub fn aligned(head: &[&str], rows: &[Vec<String>], right: &[usize]) -> Vec<Stri
     };
     let head = line(head.to_vec());
     std::iter::once(head).chain(rows.iter().map(|row| line(row.iter().map(String::as_str).collect()))).collect()
+}
+
+/// A text over as many lines as it takes, the first indented by so much, and the others.
+pub fn broken(text: &str, first: usize, others: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = " ".repeat(first);
+    let mut empty = true;
+    for word in text.trim_start().split(' ') {
+        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            lines.push(std::mem::replace(&mut line, " ".repeat(others)));
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    lines.push(line);
+    lines
 }

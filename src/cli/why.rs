@@ -67,7 +67,7 @@ fn table(text: &str) -> Result<TableName> {
 }
 
 /// The raw objects that changed too recently for a run to look at.
-fn unsettled(context: &Context, now: Timestamp) -> Vec<RawObject> {
+pub fn unsettled(context: &Context, now: Timestamp) -> Vec<RawObject> {
     let found = context.sources.iter().filter_map(|source| {
         let options =
             DiscoverOptions { name: source.name.clone(), workspace: source.workspace.clone(), settle: source.settle };

@@ -20,6 +20,7 @@ mod inventory;
 mod limits;
 mod measure;
 mod membership;
+pub mod peek;
 mod planning;
 mod merge;
 mod read_object;

@@ -43,13 +43,17 @@ pub fn read_back(store: &Store, path: &Path, schema: &TableSchema, threads: usiz
 
 /// Opens a segment for reading in ranges.
 pub fn open_segment(store: &Store, path: &Path) -> Result<SegmentReader> {
+    read_segment(chunks(store, path)?, BATCH_BYTES)
+        .map_err(|error| Error::from_source(error.kind(), format!("opening {}", store.describe(path)), error))
+}
+
+/// The bytes of a segment, to be read in ranges.
+pub(super) fn chunks(store: &Store, path: &Path) -> Result<StoreChunks> {
     let size = store
         .head(path)?
         .map(|meta| meta.size)
         .ok_or_else(|| Error::new(Kind::Damaged, format!("opening {}", store.describe(path)), "it is not there"))?;
-    let chunks = StoreChunks { store: store.clone(), path: path.clone(), size };
-    read_segment(chunks, BATCH_BYTES)
-        .map_err(|error| Error::from_source(error.kind(), format!("opening {}", store.describe(path)), error))
+    Ok(StoreChunks { store: store.clone(), path: path.clone(), size })
 }
 
 fn digest_rows(reader: SegmentReader, printer: &RowPrinter, threads: usize) -> Result<SetDigest> {
@@ -102,7 +106,7 @@ fn digest_rows(reader: SegmentReader, printer: &RowPrinter, threads: usize) -> R
 
 /// A segment in the store as Parquet reads it: by ranges.
 #[derive(Clone)]
-struct StoreChunks {
+pub(super) struct StoreChunks {
     store: Store,
     path: Path,
     size: u64,

@@ -3,15 +3,16 @@
 //! Logs hold `"EventID": "4625"` as often as `"EventID": 4625`, and nobody who asks knows which. Left to itself the engine
 //! would read every text as a number and fail at the first that is none. Here a whole number equals the text it is written
 //! as; for less and more, texts are read as numbers, and one that is none is neither. `true` and `false` equal the texts
-//! they are written as, in any case. A time may end with its hours or minutes.
+//! they are written as, in any case. A time may end with its hours or minutes. A
+//! backslash in a pattern is a backslash.
 
 use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::expr::{InList, Like};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, try_cast};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, lit, try_cast};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::utils::NamePreserver;
 
@@ -54,6 +55,7 @@ pub fn compared(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
                 }
             }
             Expr::InList(list) => in_list(list, schema),
+            Expr::Like(like) => Transformed::yes(Expr::Like(as_written(like))),
             Expr::Between(mut between) if is_time(&between.expr, schema) => {
                 let bounds = (instant(&between.low), instant(&between.high));
                 if let (Some(low), Some(high)) = bounds {
@@ -96,6 +98,47 @@ fn pair(left: &Expr, right: &Expr, op: Operator, schema: &DFSchema) -> Option<(E
         }
     };
     sides(left, right).or_else(|| sides(right, left).map(|(right, left)| (left, right)))
+}
+
+/// A pattern in which a backslash is a backslash, as in every Windows path; `ESCAPE` names what takes `%` and `_` at their
+/// word. The engine knows one way of its own: a backslash before them.
+fn as_written(like: Like) -> Like {
+    let Like { negated, expr, pattern, escape_char, case_insensitive } = like;
+    let written = |text: &str| {
+        let mut out = String::with_capacity(text.len() + 8);
+        let mut letters = text.chars();
+        while let Some(letter) = letters.next() {
+            let letter = match escape_char {
+                Some(escape) if letter == escape => {
+                    let Some(taken) = letters.next() else { break };
+                    if matches!(taken, '%' | '_') {
+                        out.push('\\');
+                    }
+                    taken
+                }
+                _ => letter,
+            };
+            if letter == '\\' {
+                out.push('\\');
+            }
+            out.push(letter);
+        }
+        out
+    };
+    let pattern = match *pattern {
+        Expr::Literal(ScalarValue::Utf8(Some(text)), metadata) => {
+            Expr::Literal(ScalarValue::Utf8(Some(written(&text))), metadata)
+        }
+        Expr::Literal(ScalarValue::Utf8View(Some(text)), metadata) => {
+            Expr::Literal(ScalarValue::Utf8View(Some(written(&text))), metadata)
+        }
+        // Worked out row by row: without an escape there is only the backslash to be doubled.
+        other if escape_char.is_none() => {
+            datafusion::functions::string::expr_fn::replace(other, lit("\\"), lit("\\\\"))
+        }
+        other => return Like { negated, expr, pattern: Box::new(other), escape_char, case_insensitive },
+    };
+    Like { negated, expr, pattern: Box::new(pattern), escape_char: None, case_insensitive }
 }
 
 /// A time beside a text that says one.

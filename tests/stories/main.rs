@@ -49,6 +49,7 @@ mod policy_azure;
 mod policy_diff;
 mod quarantine;
 mod real_logs;
+mod report;
 mod restored;
 mod schedule;
 mod search;

@@ -16,8 +16,9 @@ use serde_json::json;
 use self::write::{RowWriter, abandon};
 use super::args::{Args, Format};
 use super::open::{House, threads};
-use super::output::{Output, size, width};
+use super::output::{Output, size};
 use super::record::{Handed, Recording};
+use super::terminal::Terminal;
 use super::unseen::{Command, not_seen};
 use crate::access::{Ended, What};
 use crate::error::{Error, Kind, Result};
@@ -110,7 +111,7 @@ fn give<'a>(
         Later::Asked(listed)
     };
     let file = search.file();
-    let mut writer = RowWriter::create(format, file.as_deref(), &query, width())?;
+    let mut writer = RowWriter::create(format, file.as_deref(), &query, Terminal::stdout().width)?;
     let done = query.rows(stop(search.timeout), &mut |batch| writer.take(batch));
     let answer = done.and_then(|(rows, cut)| {
         let listed = match listed {
@@ -265,7 +266,7 @@ fn last_line(answer: &Answer, recording: &Recording) -> Result<String> {
 fn say(format: Format, answer: &Answer, recording: &Recording, output: &mut Output) {
     match format {
         Format::Json => {}
-        Format::Text | Format::Markdown => say::answer(answer).into_iter().for_each(|line| output.note(line)),
+        Format::Text | Format::Markdown | Format::Html => say::answer(answer).into_iter().for_each(|line| output.note(line)),
         Format::Csv | Format::Parquet | Format::Arrow => {
             if let Ok(line) = last_line(answer, recording) {
                 output.note(line);

@@ -39,7 +39,7 @@ impl RowWriter {
         let plain = plain(schema);
         let failed = |error: ArrowError| Error::from_source(Kind::Internal, "writing the answer", error);
         Ok(match format {
-            Format::Text | Format::Markdown => RowWriter::Text(Box::new(TextRows::new(schema, width)), place),
+            Format::Text | Format::Markdown | Format::Html => RowWriter::Text(Box::new(TextRows::new(schema, width)), place),
             Format::Json => {
                 // Of hundreds of columns most are null; of columns that were named, a null is an answer.
                 let nulls = !query.asks_for_every_column();

@@ -148,3 +148,18 @@ fn numbers_and_texts_are_compared_as_people_mean_it() {
     let (_, out, _) = site.holdfast(&["restore", "--table", "T", "--where", "code > 9"]);
     assert_eq!(out.lines().count(), 2);
 }
+
+#[test]
+fn a_backslash_in_a_pattern_is_a_backslash() {
+    let site = Site::new();
+    let records = [r#""id":1,"path":"C:\\Windows\\a.exe""#, r#""id":2,"path":"C:\\Windows%x""#, r#""id":3,"path":"C:_Windows""#];
+    site.write("T/2024/03/01/10/a", records.map(record).concat());
+    site.run_well("2024-03-03T00:00:00Z");
+    let ids = |predicate: &str| site.rows(&format!("SELECT id FROM T WHERE {predicate} ORDER BY id")).join(" ");
+    assert_eq!(ids(r"path LIKE 'C:\Windows\%'"), r#"{"id":1}"#);
+    assert_eq!(ids(r"path ILIKE 'c:\windows%'"), r#"{"id":1} {"id":2}"#);
+    assert_eq!(ids(r"path LIKE '%Windows!%x' ESCAPE '!'"), r#"{"id":2}"#);
+    assert_eq!(ids(r"path LIKE 'C:!_%' ESCAPE '!'"), r#"{"id":3}"#);
+    assert_eq!(ids(r"path NOT LIKE 'C:\%'"), r#"{"id":3}"#);
+    assert_eq!(ids(r"path LIKE concat('C:', '\Win%')"), r#"{"id":1} {"id":2}"#);
+}
