@@ -31,8 +31,14 @@ fn questions(needle: &str) -> Vec<(&'static str, String)> {
     let next = day.tomorrow().unwrap();
     let one = format!("TimeGenerated >= '{day}' AND TimeGenerated < '{next}'");
     vec![
-        ("open, and find nothing in time", "SELECT Account FROM SecurityEvent WHERE TimeGenerated < '2000-01-01'".into()),
-        ("needle in one day", format!("SELECT Computer, EventID FROM SecurityEvent WHERE {one} AND Account = '{needle}'")),
+        (
+            "open, and find nothing in time",
+            "SELECT Account FROM SecurityEvent WHERE TimeGenerated < '2000-01-01'".into(),
+        ),
+        (
+            "needle in one day",
+            format!("SELECT Computer, EventID FROM SecurityEvent WHERE {one} AND Account = '{needle}'"),
+        ),
         ("absent in one day", format!("SELECT Computer FROM SecurityEvent WHERE {one} AND Account = 'nobody at all'")),
         ("needle over everything", format!("SELECT Computer, EventID FROM SecurityEvent WHERE Account = '{needle}'")),
         ("absent over everything", "SELECT Computer FROM SecurityEvent WHERE Account = 'nobody at all'".into()),
@@ -43,14 +49,16 @@ fn questions(needle: &str) -> Vec<(&'static str, String)> {
         ("LIKE '%mimikatz%'", "SELECT Computer FROM SecurityEvent WHERE CommandLine LIKE '%mimikatz%'".into()),
         (
             "top accounts by failures",
-            "SELECT Account, count(*) FROM SecurityEvent WHERE EventID = 4625 GROUP BY 1 ORDER BY 2 DESC LIMIT 10".into(),
+            "SELECT Account, count(*) FROM SecurityEvent WHERE EventID = 4625 GROUP BY 1 ORDER BY 2 DESC LIMIT 10"
+                .into(),
         ),
     ]
 }
 
 fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse::<i64>().ok());
-    let (days, a_day, rows) = (numbers.next().unwrap_or(730), numbers.next().unwrap_or(7), numbers.next().unwrap_or(300));
+    let (days, a_day, rows) =
+        (numbers.next().unwrap_or(730), numbers.next().unwrap_or(7), numbers.next().unwrap_or(300));
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     archive(folder, days, a_day, rows as u64);
@@ -58,7 +66,8 @@ fn main() {
     let (mut segments, mut bytes) = (0, 0);
     count(&table, &mut segments, &mut bytes);
     println!("{segments} segments of {days} days, {} rows, {:.0} MB", days * a_day * rows, bytes as f64 / 1e6);
-    let files = format!("read_parquet('{}/*/*/*.parquet', hive_partitioning = true, union_by_name = true)", table.display());
+    let files =
+        format!("read_parquet('{}/*/*/*.parquet', hive_partitioning = true, union_by_name = true)", table.display());
     let duckdb = Command::new("python3").args(["-c", "import duckdb"]).status().is_ok_and(|status| status.success());
     let needle = ours(folder, "SELECT Account FROM SecurityEvent WHERE EventID = 4625 LIMIT 1").2;
     let needle = needle.split("\"Account\":\"").nth(1).unwrap().split('"').next().unwrap().replace("\\\\", "\\");

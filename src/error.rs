@@ -97,6 +97,10 @@ impl Kind {
     }
 }
 
+/// Of what only has to do with an answer.
+const AS_IT_WAS: &str = "nothing; the archive is as it was";
+const UNTIL_DUE: &str = "yes, until what you ask for is due to go: `holdfast why TABLE DAY`";
+
 /// One failure: lower-case fragments that name the object, and a hint apart.
 #[derive(Debug)]
 pub struct Error {
@@ -192,16 +196,12 @@ impl Error {
 
     /// What was lost by it.
     pub fn lost(&self) -> &'static str {
-        if self.is_of_answer { "nothing; the archive is as it was" } else { self.kind.lost() }
+        if self.is_of_answer { AS_IT_WAS } else { self.kind.lost() }
     }
 
     /// Whether it can wait, and until when.
     pub fn can_wait(&self) -> &'static str {
-        if self.is_of_answer {
-            "yes, until what you ask for is due to go: `holdfast why TABLE DAY`"
-        } else {
-            self.kind.can_wait()
-        }
+        if self.is_of_answer { UNTIL_DUE } else { self.kind.can_wait() }
     }
 
     pub fn exit_code(&self) -> u8 {

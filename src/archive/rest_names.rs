@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn too_many_names_are_any_name() {
-        let row = |count: usize| format!("{{{}}}", (0..count).map(|n| format!("\"k{n}\":1")).collect::<Vec<_>>().join(","));
+        let row =
+            |count: usize| format!("{{{}}}", (0..count).map(|n| format!("\"k{n}\":1")).collect::<Vec<_>>().join(","));
         assert_eq!(names(&[&row(MOST_NAMES)]).len(), MOST_NAMES);
         assert_eq!(names(&[&row(MOST_NAMES + 1), r#"{"a":1}"#]), [ANY]);
         let odd: Vec<String> = (0..2000).map(|n| format!("{{\"not a column {n}\":1}}")).collect();

@@ -4,6 +4,7 @@ use super::args::{AccessCommand, Args};
 use super::open::House;
 use super::output::{Output, count, number, size};
 use super::table::aligned;
+use super::terminal::harmless;
 use crate::access::{self, Access, Answered, Text};
 use crate::error::{Kind, Result};
 use crate::storage::{Missing, Store};
@@ -41,7 +42,7 @@ fn row(access: &Access) -> Vec<String> {
         access.at.to_string(),
         access.writer.clone(),
         access.seq.to_string(),
-        word(&access.asserted),
+        one_line(&word(&access.asserted)),
         access.what.name().to_owned(),
         answered.map_or_else(String::new, |answered| number(answered.rows)),
         answered.map_or("unknown", |answered| said(answered.outcome)).to_owned(),
@@ -57,7 +58,7 @@ fn show(access: &Access, output: &mut Output) -> Result<u8> {
     let tables: Vec<String> = access.tables.iter().map(ToString::to_string).collect();
     output.line(format!("asked     {}, entry {} {}", access.at, access.writer, access.seq))?;
     output.line(format!("sha256    {}", access.sha256))?;
-    output.line(format!("who       {} (asserted: nobody proved it)", word(&access.asserted)))?;
+    output.line(format!("who       {} (asserted: nobody proved it)", one_line(&word(&access.asserted))))?;
     output.line(format!("what      {}", access.what.name()))?;
     if !tables.is_empty() {
         output.line(format!("tables    {}", tables.join(", ")))?;
@@ -74,7 +75,7 @@ fn show(access: &Access, output: &mut Output) -> Result<u8> {
         output.line(format!("why       {}", word(why)))?;
     }
     for unseen in unseen {
-        output.line(format!("not seen  {unseen}"))?;
+        output.line(format!("not seen  {}", harmless(unseen)))?;
     }
     Ok(0)
 }
@@ -86,9 +87,10 @@ fn said(outcome: &str) -> &str {
     }
 }
 
+/// A text as it may be shown: whoever asked may have written anything.
 fn word(text: &Text) -> String {
     match text {
-        Text::Is(text) => text.clone(),
+        Text::Is(text) => text.lines().map(harmless).collect::<Vec<_>>().join("\n"),
         Text::Destroyed => "(destroyed)".into(),
         Text::Damaged(_) => "(DAMAGED)".into(),
     }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::args::Format;
-use super::terminal::{Terminal, fold, fold_at};
+use super::terminal::{Terminal, fold, fold_at, harmless};
 use crate::error::{Error, Kind, Result};
 
 /// Where a command's words go.
@@ -30,8 +30,10 @@ impl Output {
 
     /// A line of the result, folded at a terminal's width. A reader that went away (`| head`) ends the command quietly.
     pub fn line(&mut self, line: impl AsRef<str>) -> Result<()> {
-        for piece in folded(line.as_ref(), self.stdout.width) {
-            self.bytes(format!("{piece}\n").as_bytes())?;
+        for line in line.as_ref().split('\n') {
+            for piece in folded(line, self.stdout.width) {
+                self.bytes(format!("{piece}\n").as_bytes())?;
+            }
         }
         Ok(())
     }
@@ -97,7 +99,7 @@ fn in_words(error: &Error, whole: bool, terminal: Terminal) -> Vec<String> {
     let (red, bold, off) = if terminal.color { ("\x1b[1;31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
     let width = terminal.width.unwrap_or(usize::MAX);
     let mut lines = Vec::new();
-    for (at, piece) in fold_at(&format!("error: {}", error.attempted()), width, HANG).iter().enumerate() {
+    for (at, piece) in fold_at(&format!("error: {}", harmless(error.attempted())), width, HANG).iter().enumerate() {
         lines.push(match piece.strip_prefix("error: ").filter(|_| at == 0) {
             Some(rest) => format!("{red}error{off}: {bold}{rest}{off}"),
             None => format!("{bold}{piece}{off}"),
@@ -113,7 +115,7 @@ fn in_words(error: &Error, whole: bool, terminal: Terminal) -> Vec<String> {
     for (label, text) in said {
         for line in text.lines().enumerate().map(|(at, line)| {
             let label = if at == 0 { format!("{label}:") } else { String::new() };
-            format!("  {label:<6}{line}")
+            format!("  {label:<6}{}", harmless(line))
         }) {
             lines.extend(fold_at(&line, width, HANG));
         }
@@ -176,6 +178,7 @@ mod tests {
             Kind::Object,
             Kind::Decision,
             Kind::Damaged,
+            Kind::Incomplete,
             Kind::LeaseHeld,
             Kind::Fenced,
             Kind::Internal,

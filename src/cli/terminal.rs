@@ -61,32 +61,53 @@ const NARROWEST: usize = 30;
 /// What is left of a line for the text that continues it.
 const ROOM: usize = 24;
 
-/// A line in pieces of at most `width` columns, broken between words. What continues a cell of a table, or what follows a
-/// label, stands below it; else it is indented. A word is never cut: names and paths can be copied.
+/// A line in pieces of at most `width` columns, broken between words. The last cell of a table's row, or what follows a
+/// label, goes on below itself where that leaves room, else on a line of its own. A word is never cut: names and paths can
+/// be copied.
 pub fn fold(line: &str, width: usize) -> Vec<String> {
-    let hang = hang(line, width);
-    fold_at(line, width, hang)
+    let start = line.len() - line.trim_start_matches(' ').len();
+    match last_column(line, start) {
+        Some(last) if last + ROOM <= width => fold_from(line, width, last, usize::MAX),
+        Some(last) => fold_from(line, width, start + 4, last),
+        None => fold_from(line, width, start + 2, usize::MAX),
+    }
 }
 
 /// As [`fold`], with what continues the line indented by `hang`.
 pub fn fold_at(line: &str, width: usize, hang: usize) -> Vec<String> {
+    fold_from(line, width, hang, usize::MAX)
+}
+
+/// `alone`: what begins at this column of the line gets a line of its own, if nothing was broken before it.
+fn fold_from(line: &str, width: usize, hang: usize, alone: usize) -> Vec<String> {
     if width < NARROWEST || line.chars().count() <= width || line.contains(['\n', '\x1b']) {
         return vec![line.to_owned()];
     }
-    let (mut pieces, mut piece, mut is_fresh) = (Vec::new(), String::new(), true);
+    let (mut pieces, mut piece, mut at) = (Vec::new(), String::new(), 0);
     for (gap, word) in words(line) {
         let (gap_width, word_width) = (gap.chars().count(), word.chars().count());
-        if !is_fresh && piece.chars().count() + gap_width + word_width > width {
+        let is_full = piece.chars().count() + gap_width + word_width > width;
+        if at > 0 && (is_full || (pieces.is_empty() && at + gap_width == alone)) {
             pieces.push(std::mem::take(&mut piece));
             piece.extend(std::iter::repeat_n(' ', hang));
         } else {
             piece.push_str(gap);
         }
         piece.push_str(word);
-        is_fresh = false;
+        at += gap_width + word_width;
     }
     pieces.push(piece);
     pieces
+}
+
+/// Control characters written out: `\n`, `\u{1b}`; also those that turn the direction of text. For whatever others wrote:
+/// a log, a query, a name.
+pub fn harmless(text: &str) -> String {
+    let odd = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(odd) {
+        return text.to_owned();
+    }
+    text.chars().map(|c| if odd(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
 /// Each word with the spaces before it.
@@ -104,19 +125,17 @@ fn words(line: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// Where what continues a line begins: at its last column that leaves room, a column being what follows two spaces or
-/// more; else a little further in than the line.
-fn hang(line: &str, width: usize) -> usize {
-    let start = line.len() - line.trim_start_matches(' ').len();
+/// Where the last column begins, a column being what follows two spaces or more within the line.
+fn last_column(line: &str, start: usize) -> Option<usize> {
     let (mut at, mut last) = (0, None);
     for (gap, word) in words(line) {
         at += gap.chars().count();
-        if gap.len() >= 2 && at > start && at + ROOM <= width {
+        if gap.len() >= 2 && at > start {
             last = Some(at);
         }
         at += word.chars().count();
     }
-    last.unwrap_or(start + 2)
+    last
 }
 
 #[cfg(test)]
@@ -159,6 +178,32 @@ mod tests {
                                         that would let it go
     ");
         assert_eq!(fold(line, 120), [line]);
+    }
+
+    #[test]
+    fn what_others_wrote_moves_no_cursor() {
+        assert_eq!(harmless("plain, ünïcode"), "plain, ünïcode");
+        assert_eq!(harmless("a\x1b[2Jb\n\u{202e}c"), "a\\u{1b}[2Jb\\n\\u{202e}c");
+    }
+
+    /// Many columns: each row on as many lines as it takes, the last cell on one of its own.
+    #[test]
+    fn a_wide_table_goes_on_below() {
+        let rows = [
+            "seq  at                    run           kind",
+            "390  2026-03-15T02:00:00Z  8a220b651caa  run_ended    exit 0: 0 batches, 0 rows, 0 cleared, not of everything",
+        ];
+        let shown: Vec<String> = rows.iter().flat_map(|row| fold(row, 60)).collect();
+        insta::assert_snapshot!(shown.join("\n"), @"
+    seq  at                    run           kind
+    390  2026-03-15T02:00:00Z  8a220b651caa  run_ended
+        exit 0: 0 batches, 0 rows, 0 cleared, not of everything
+    ");
+        let row = "  main/HomegrownAppAudit  2024-03-01 … 2024-03-03     3    90  10.9 kB  defaults.toml:5  for ever";
+        insta::assert_snapshot!(fold(row, 60).join("\n"), @"
+    main/HomegrownAppAudit  2024-03-01 … 2024-03-03     3
+        90  10.9 kB  defaults.toml:5  for ever
+    ");
     }
 
     #[test]

@@ -227,7 +227,16 @@ fn changes(context: &Context, known: &KnownTable, open: &Table, partitions: &Par
         let (day, part) =
             partitions.get(path).cloned().ok_or_else(|| damaged(path, "no commit says its day and part"))?;
         let path = path.clone();
-        adds.push(Segment { path, day, part, bytes: *bytes, sha256: back.sha256, digest: back.digest, times: None, rest: None });
+        adds.push(Segment {
+            path,
+            day,
+            part,
+            bytes: *bytes,
+            sha256: back.sha256,
+            digest: back.digest,
+            times: None,
+            rest: None,
+        });
     }
     let removes = known.segments.keys().filter(|path| !files.contains_key(*path)).cloned().collect();
     Ok(TableDetail { schema: None, adds, removes })

@@ -85,7 +85,8 @@ impl House {
     fn restored_from(&self, table: &str) -> (BTreeMap<Date, Vec<Vec<u8>>>, Vec<RestoredFrom>) {
         let mut sink = Records::default();
         let request = RestoreRequest::all(TableName::new("main", table), Timestamp::UNIX_EPOCH);
-        let manifest = restore(&self.context.archive, self.chain.state(), &Listed::default(), &request, &mut sink).unwrap();
+        let manifest =
+            restore(&self.context.archive, self.chain.state(), &Listed::default(), &request, &mut sink).unwrap();
         assert_eq!(manifest.unseen.damaged, [""; 0]);
         (sink.0, manifest.raw_objects)
     }

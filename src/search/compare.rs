@@ -48,12 +48,12 @@ impl AnalyzerRule for AsMeant {
 pub fn compared(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     expr.transform_up(|expr| {
         Ok(match expr {
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => {
-                match pair(&left, &right, op, schema) {
-                    Some((left, right)) => Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))),
-                    None => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(op) => match pair(&left, &right, op, schema) {
+                Some((left, right)) => {
+                    Transformed::yes(Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right))))
                 }
-            }
+                None => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
+            },
             Expr::InList(list) => in_list(list, schema),
             Expr::Like(like) => Transformed::yes(Expr::Like(as_written(like))),
             Expr::Between(mut between) if is_time(&between.expr, schema) => {
@@ -197,7 +197,9 @@ fn in_list(list: InList, schema: &DFSchema) -> Transformed<Expr> {
         return Transformed::no(Expr::InList(list));
     }
     let InList { expr, list, negated } = list;
-    if let Some(written) = list.iter().map(|item| written(item).or_else(|| is_text(item, schema).then(|| item.clone()))).collect() {
+    if let Some(written) =
+        list.iter().map(|item| written(item).or_else(|| is_text(item, schema).then(|| item.clone()))).collect()
+    {
         return Transformed::yes(Expr::InList(InList { expr, list: written, negated }));
     }
     let expr = Box::new(try_cast(*expr, DataType::Float64));

@@ -1,7 +1,7 @@
 //! What DataFusion finds wrong with a query, in our words: what was attempted, why it failed, what to type next.
 
-use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::common::TableReference;
+use datafusion::common::{DataFusionError, SchemaError};
 
 use crate::archive::catalogue::fold;
 use crate::error::{Error, Kind};
@@ -24,15 +24,19 @@ pub fn failed(error: DataFusionError, sql: &str) -> Error {
             )
         }
         DataFusionError::ObjectStore(store) => match store.as_ref() {
-            object_store::Error::NotFound { path, .. } => {
-                Error::new(Kind::Damaged, format!("searching segment {path}"), "it is missing, while the ledger names it")
-                    .with_hint("the answer would lack its rows, so none is given; run `holdfast verify`")
-            }
+            object_store::Error::NotFound { path, .. } => Error::new(
+                Kind::Damaged,
+                format!("searching segment {path}"),
+                "it is missing, while the ledger names it",
+            )
+            .with_hint("the answer would lack its rows, so none is given; run `holdfast verify`"),
             store => Error::new(Kind::Store, "searching", store.to_string())
                 .with_hint("nothing was changed; try again, or see to the archive's store"),
         },
         // What a filter stumbles over while a file is read comes wrapped up like this too.
-        DataFusionError::ParquetError(error) if error.to_string().contains("filter predicate") => unfit(&error.to_string()),
+        DataFusionError::ParquetError(error) if error.to_string().contains("filter predicate") => {
+            unfit(&error.to_string())
+        }
         DataFusionError::ParquetError(error) => Error::new(Kind::Damaged, "searching", error.to_string())
             .with_hint("a segment cannot be read, so no answer is given; run `holdfast verify`"),
         DataFusionError::External(source) => match source.downcast_ref::<Error>() {
@@ -92,7 +96,8 @@ fn parser_hint(sql: &str) -> String {
     if sql.matches('\'').count() % 2 == 1 {
         return "a text stands between single quotes, and a quote in it is written twice: 'O''Brien'".into();
     }
-    let general = "texts stand between single quotes ('4625'), names with spaces or dots between double ones (\"Event.Name\")";
+    let general =
+        "texts stand between single quotes ('4625'), names with spaces or dots between double ones (\"Event.Name\")";
     habit(sql).unwrap_or(general).into()
 }
 
@@ -188,7 +193,8 @@ pub fn no_such_table(reference: &TableReference, known: &[TableName], with_raw: 
 /// A table as a query names it.
 fn as_typed(name: &TableName) -> String {
     let plain = |part: &str| {
-        let simple = part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !part.starts_with(|c: char| c.is_ascii_digit());
+        let simple = part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && !part.starts_with(|c: char| c.is_ascii_digit());
         if simple { part.to_owned() } else { format!("\"{part}\"") }
     };
     format!("{}.{}", plain(&name.workspace), plain(&name.table))

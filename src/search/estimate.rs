@@ -43,7 +43,11 @@ pub struct TableEstimate {
 }
 
 /// Looks into the footers of the segments that the scans chose.
-pub(super) async fn of_table(store: &Arc<dyn ObjectStore>, table: &ArchiveTable, raw_bytes: u64) -> Result<TableEstimate> {
+pub(super) async fn of_table(
+    store: &Arc<dyn ObjectStore>,
+    table: &ArchiveTable,
+    raw_bytes: u64,
+) -> Result<TableEstimate> {
     const AT_ONCE: usize = 32;
     let scanned = table.scanned();
     let columns: Vec<String> = scanned.columns.iter().cloned().collect();

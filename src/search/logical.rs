@@ -61,11 +61,7 @@ impl LogicalRows {
                 kind: column.map(|column| column.kind),
             }
         };
-        LogicalRows {
-            columns: fields.fields().iter().map(wanted).collect(),
-            schema: Arc::new(fields.clone()),
-            uncast,
-        }
+        LogicalRows { columns: fields.fields().iter().map(wanted).collect(), schema: Arc::new(fields.clone()), uncast }
     }
 
     pub fn schema(&self) -> &SchemaRef {

@@ -34,6 +34,6 @@ mod value;
 pub use answer::{Answer, Cut, TableAnswer};
 pub use estimate::{Estimate, TableEstimate};
 pub use predicate::Predicate;
-pub use query::{Query, SearchRequest, Site, tables_of};
 pub use prune::Range;
+pub use query::{Query, SearchRequest, Site, tables_of};
 pub use unseen::{Listed, Unseen, list, unseen};

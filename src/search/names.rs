@@ -56,7 +56,8 @@ impl Words {
             let folded = fold(&word.value);
             let next = self.tokens[at + 1..].iter().find(|token| !matches!(token, Token::Whitespace(_)));
             // A function's name, or the type before a literal (`timestamp '2024-03-01'`).
-            let called = matches!(next, Some(Token::LParen | Token::SingleQuotedString(_))) && word.quote_style.is_none();
+            let called =
+                matches!(next, Some(Token::LParen | Token::SingleQuotedString(_))) && word.quote_style.is_none();
             if called || disputed.contains(&folded) {
                 text.push_str(&token.to_string());
                 continue;
@@ -73,12 +74,48 @@ impl Words {
 /// can be written stay words.
 fn quote(word: &Word, is_column: bool) -> Option<char> {
     const WORDS: [Keyword; 42] = [
-        Keyword::SELECT, Keyword::FROM, Keyword::WHERE, Keyword::GROUP, Keyword::BY, Keyword::ORDER, Keyword::HAVING,
-        Keyword::LIMIT, Keyword::OFFSET, Keyword::AS, Keyword::ON, Keyword::JOIN, Keyword::LEFT, Keyword::RIGHT,
-        Keyword::INNER, Keyword::OUTER, Keyword::FULL, Keyword::CROSS, Keyword::UNION, Keyword::ALL, Keyword::DISTINCT,
-        Keyword::AND, Keyword::OR, Keyword::NOT, Keyword::IN, Keyword::IS, Keyword::NULL, Keyword::LIKE, Keyword::ILIKE,
-        Keyword::BETWEEN, Keyword::CASE, Keyword::WHEN, Keyword::THEN, Keyword::ELSE, Keyword::END, Keyword::WITH,
-        Keyword::ASC, Keyword::DESC, Keyword::TRUE, Keyword::FALSE, Keyword::EXISTS, Keyword::OVER,
+        Keyword::SELECT,
+        Keyword::FROM,
+        Keyword::WHERE,
+        Keyword::GROUP,
+        Keyword::BY,
+        Keyword::ORDER,
+        Keyword::HAVING,
+        Keyword::LIMIT,
+        Keyword::OFFSET,
+        Keyword::AS,
+        Keyword::ON,
+        Keyword::JOIN,
+        Keyword::LEFT,
+        Keyword::RIGHT,
+        Keyword::INNER,
+        Keyword::OUTER,
+        Keyword::FULL,
+        Keyword::CROSS,
+        Keyword::UNION,
+        Keyword::ALL,
+        Keyword::DISTINCT,
+        Keyword::AND,
+        Keyword::OR,
+        Keyword::NOT,
+        Keyword::IN,
+        Keyword::IS,
+        Keyword::NULL,
+        Keyword::LIKE,
+        Keyword::ILIKE,
+        Keyword::BETWEEN,
+        Keyword::CASE,
+        Keyword::WHEN,
+        Keyword::THEN,
+        Keyword::ELSE,
+        Keyword::END,
+        Keyword::WITH,
+        Keyword::ASC,
+        Keyword::DESC,
+        Keyword::TRUE,
+        Keyword::FALSE,
+        Keyword::EXISTS,
+        Keyword::OVER,
     ];
     match word.quote_style {
         None if is_column && word.keyword != Keyword::NoKeyword && !WORDS.contains(&word.keyword) => Some('"'),

@@ -9,11 +9,11 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use jiff::Timestamp;
 
+use super::compare::compared;
 use super::dialect::parser;
 use super::errors::failed;
 use super::logical::{LogicalRows, Uncast, sql_fields};
 use super::names::Words;
-use super::compare::compared;
 use super::query::{session, state_at};
 use super::table::own_fields;
 use crate::archive::schema::{Column, REST, SOURCE, TableSchema};
@@ -70,7 +70,8 @@ impl Predicate {
         let judged = self.expression.evaluate(&logical).and_then(|value| value.into_array(logical.num_rows()));
         let judged = judged.map_err(failed)?;
         let judged = judged.as_any().downcast_ref::<BooleanArray>();
-        let judged = judged.ok_or_else(|| Error::new(Kind::Internal, "judging records", "the predicate is no predicate"))?;
+        let judged =
+            judged.ok_or_else(|| Error::new(Kind::Internal, "judging records", "the predicate is no predicate"))?;
         Ok(match judged.null_count() {
             0 => judged.clone(),
             _ => judged.iter().map(|meant| Some(meant.unwrap_or(false))).collect(),

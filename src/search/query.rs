@@ -7,12 +7,12 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{MemoryCatalogProvider, MemorySchemaProvider};
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::common::TableReference;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
-use datafusion::common::TableReference;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 use futures::{Future, StreamExt};
@@ -20,12 +20,12 @@ use jiff::Timestamp;
 use url::Url;
 
 use super::answer::{Answer, Cut, RawIncluded, TableAnswer, days, instants};
+use super::compare::AsMeant;
 use super::dialect::parser;
 use super::errors::{failed, no_such_table, not_a_select, which_one};
 use super::estimate::{Estimate, of_table as estimate_of};
 use super::headings;
 use super::names::Words;
-use super::compare::AsMeant;
 use super::raw::{RawRows, Trouble};
 use super::table::{ArchiveTable, STORE_URL, own_fields};
 use super::unseen::{Listed, of_table, quarantined, unseen};
@@ -275,7 +275,8 @@ pub(super) fn state_at(context: &SessionContext, now: Timestamp) -> SessionState
 
 /// Parses a query: one statement, and one that only reads.
 fn statement(sql: &str) -> Result<Statement> {
-    let mut parsed = parser(sql).and_then(|mut parser| parser.parse_statements()).map_err(|error| failed(error, sql))?;
+    let mut parsed =
+        parser(sql).and_then(|mut parser| parser.parse_statements()).map_err(|error| failed(error, sql))?;
     let first = parsed.pop_front();
     match first {
         _ if !parsed.is_empty() => Err(Error::new(Kind::Usage, "reading the query", "it is more than one")
@@ -337,7 +338,8 @@ fn resolve(site: &Site<'_>, reference: &TableReference, raw: Option<&Listed>) ->
     let written = [reference.catalog(), reference.schema(), Some(reference.table())];
     let written = catalogue::fold(&written.into_iter().flatten().collect::<Vec<_>>().join("."));
     let means = |name: &&TableName| {
-        let (table, whole) = (catalogue::fold(&name.table), catalogue::fold(&format!("{}.{}", name.workspace, name.table)));
+        let (table, whole) =
+            (catalogue::fold(&name.table), catalogue::fold(&format!("{}.{}", name.workspace, name.table)));
         table == written || whole == written
     };
     let found: Vec<&TableName> = known.iter().filter(means).collect();

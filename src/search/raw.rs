@@ -76,12 +76,7 @@ impl RawRows {
     }
 
     /// Gives batches of `schema` until `take` has enough.
-    pub fn read(
-        &self,
-        schema: &SchemaRef,
-        uncast: &Uncast,
-        take: &mut dyn FnMut(RecordBatch) -> bool,
-    ) -> Result<()> {
+    pub fn read(&self, schema: &SchemaRef, uncast: &Uncast, take: &mut dyn FnMut(RecordBatch) -> bool) -> Result<()> {
         let mut rows = Rows::new(self, schema);
         let mut failed = None;
         self.each(&mut |source, record, members| {

@@ -114,14 +114,13 @@ impl ArchiveTable {
         let schema = TableSchema::builder(Arc::new(Schema::new(file))).with_table_partition_cols(partitions).build();
         let whole = Arc::clone(schema.table_schema());
         let projection = fields.iter().map(|field| whole.index_of(field.name())).collect::<Result<Vec<_>, _>>()?;
-        let options = TableParquetOptions { global: state.config_options().execution.parquet.clone(), ..Default::default() };
+        let options =
+            TableParquetOptions { global: state.config_options().execution.parquet.clone(), ..Default::default() };
         let footers = state.runtime_env().cache_manager.get_file_metadata_cache();
-        let mut source = ParquetSource::new(schema)
-            .with_table_parquet_options(options)
-            .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(
-                Arc::clone(&self.store),
-                footers,
-            )));
+        let mut source =
+            ParquetSource::new(schema).with_table_parquet_options(options).with_parquet_file_reader_factory(Arc::new(
+                CachedParquetFileReaderFactory::new(Arc::clone(&self.store), footers),
+            ));
         if let Some(filter) = filter {
             let physical = state.create_physical_expr(filter.clone(), &DFSchema::try_from(whole)?)?;
             source = source.with_predicate(physical);
@@ -178,7 +177,8 @@ impl TableProvider for ArchiveTable {
         filters.iter().for_each(|filter| needed.extend(filter.column_refs().iter().map(|column| column.name.clone())));
         let folded: BTreeSet<String> = needed.iter().map(|name| fold(name)).collect();
 
-        let mut known = self.schema.as_ref().clone().fields().iter().map(|field| field.as_ref().clone()).collect::<Vec<_>>();
+        let mut known =
+            self.schema.as_ref().clone().fields().iter().map(|field| field.as_ref().clone()).collect::<Vec<_>>();
         known.extend(own_fields().into_iter().filter(|field| self.schema.index_of(field.name()).is_err()));
         let known = Arc::new(Schema::new(known));
         let filter = match conjunction(filters.to_vec()) {

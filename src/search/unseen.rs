@@ -35,12 +35,7 @@ pub struct Waiting {
 
 /// Lists every source. `rule` is that of a table, `now` only decides what is still being written to, which is not left out
 /// here.
-pub fn list(
-    sources: &[Source],
-    state: &State,
-    rule: &dyn Fn(&TableName) -> Option<Rule>,
-    now: Timestamp,
-) -> Listed {
+pub fn list(sources: &[Source], state: &State, rule: &dyn Fn(&TableName) -> Option<Rule>, now: Timestamp) -> Listed {
     let mut listed = Listed::default();
     for source in sources {
         let options = DiscoverOptions {
@@ -89,12 +84,7 @@ fn waiting(state: &State, object: RawObject) -> Option<Planned> {
         return stays_raw(known).then_some(Planned { object, known: None });
     }
     let grew = object.size > outcome.size && outcome.duplicate_of.is_none() && outcome.unreadable.is_none();
-    let resumed = Known {
-        continues: id,
-        resume: outcome.resume,
-        size: outcome.size,
-        sha256: outcome.sha256.clone(),
-    };
+    let resumed = Known { continues: id, resume: outcome.resume, size: outcome.size, sha256: outcome.sha256.clone() };
     Some(Planned { known: (grew && !stays_raw(known)).then_some(resumed), object })
 }
 

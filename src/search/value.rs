@@ -37,7 +37,11 @@ pub fn find<'a>(record: &[u8], members: &'a [Member], name: &str, folded: &str) 
         if !member.key_escaped && raw == name.as_bytes() {
             return Some(member);
         }
-        let key = if member.key_escaped { text::unescape(raw).ok() } else { std::str::from_utf8(raw).ok().map(Cow::Borrowed) };
+        let key = if member.key_escaped {
+            text::unescape(raw).ok()
+        } else {
+            std::str::from_utf8(raw).ok().map(Cow::Borrowed)
+        };
         let Some(key) = key else { continue };
         if key == name {
             return Some(member);
@@ -257,8 +261,14 @@ mod tests {
 
     #[test]
     fn what_a_type_cannot_hold_is_not_guessed() {
-        assert_eq!(read(ColumnType::Int, &["2147483647", "2147483648", "-2147483648"]), ["2147483647", "!", "-2147483648"]);
-        assert_eq!(read(ColumnType::Long, &["9223372036854775807", "9223372036854775808", "1e300"]), ["9223372036854775807", "!", "!"]);
+        assert_eq!(
+            read(ColumnType::Int, &["2147483647", "2147483648", "-2147483648"]),
+            ["2147483647", "!", "-2147483648"]
+        );
+        assert_eq!(
+            read(ColumnType::Long, &["9223372036854775807", "9223372036854775808", "1e300"]),
+            ["9223372036854775807", "!", "!"]
+        );
         assert_eq!(read(ColumnType::Double, &["1e999", "\"nan\"", "\"inf\"", "\"-1.5\""]), ["!", "!", "!", "-1.5"]);
         assert_eq!(
             read(ColumnType::Timestamp, &["\"2024-03-01T00:00:00.1234567Z\"", "\"yesterday\"", "1709251200"]),

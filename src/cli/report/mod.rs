@@ -31,7 +31,9 @@ pub fn report(args: &Args, options: &ReportArgs, output: &mut Output) -> Result<
             bytes.push(b'\n');
             bytes
         }
-        Format::Text | Format::Markdown | Format::Csv | Format::Parquet | Format::Arrow => (text::lines(&report).join("\n") + "\n").into_bytes(),
+        Format::Text | Format::Markdown | Format::Csv | Format::Parquet | Format::Arrow => {
+            (text::lines(&report).join("\n") + "\n").into_bytes()
+        }
     };
     if options.output == "-" {
         output.bytes(&bytes)?;

@@ -266,7 +266,9 @@ fn last_line(answer: &Answer, recording: &Recording) -> Result<String> {
 fn say(format: Format, answer: &Answer, recording: &Recording, output: &mut Output) {
     match format {
         Format::Json => {}
-        Format::Text | Format::Markdown | Format::Html => say::answer(answer).into_iter().for_each(|line| output.note(line)),
+        Format::Text | Format::Markdown | Format::Html => {
+            say::answer(answer).into_iter().for_each(|line| output.note(line))
+        }
         Format::Csv | Format::Parquet | Format::Arrow => {
             if let Ok(line) = last_line(answer, recording) {
                 output.note(line);

@@ -51,7 +51,8 @@ pub fn estimate(estimate: &Estimate) -> Vec<String> {
     let mut lines = Vec::new();
     for table in &estimate.tables {
         let days = format!("{} of {}", number(table.days_searched), count(table.days, "day", "days"));
-        let segments = format!("{} of {}", number(table.segments_searched), count(table.segments, "segment", "segments"));
+        let segments =
+            format!("{} of {}", number(table.segments_searched), count(table.segments, "segment", "segments"));
         lines.push(format!("{}: {days}, {segments}", table.table));
         if table.from.is_some() || table.to.is_some() {
             let side = |at: Option<jiff::Timestamp>| at.map_or_else(|| "…".to_owned(), |at| at.to_string());
@@ -65,6 +66,9 @@ pub fn estimate(estimate: &Estimate) -> Vec<String> {
             lines.push(format!("  raw      {} of raw objects", size(table.raw_bytes)));
         }
     }
-    lines.push(format!("at most {} to be read; statistics and indexes leave out more while reading", size(estimate.bytes)));
+    lines.push(format!(
+        "at most {} to be read; statistics and indexes leave out more while reading",
+        size(estimate.bytes)
+    ));
     lines
 }

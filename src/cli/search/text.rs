@@ -11,6 +11,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use crate::cli::output::number;
 use crate::cli::table::aligned;
+use crate::cli::terminal::harmless;
 
 /// Rows to be printed when all are there.
 pub struct TextRows {
@@ -39,7 +40,8 @@ impl TextRows {
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         for row in 0..batch.num_rows() {
             let cells = batch.columns().iter().zip(&columns);
-            let cells = cells.map(|(column, text)| (!column.is_null(row)).then(|| harmless(&text.value(row).to_string())));
+            let cells =
+                cells.map(|(column, text)| (!column.is_null(row)).then(|| harmless(&text.value(row).to_string())));
             self.rows.push(cells.collect());
         }
         Ok(())
@@ -77,15 +79,6 @@ impl TextRows {
     }
 }
 
-/// Control characters written out: `\n`, `\u{1b}`; also those that turn the direction of text.
-fn harmless(text: &str) -> String {
-    let odd = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if !text.contains(odd) {
-        return text.to_owned();
-    }
-    text.chars().map(|c| if odd(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -96,7 +89,11 @@ mod tests {
 
     fn printed(width: Option<usize>) -> String {
         let batch = RecordBatch::try_from_iter_with_nullable([
-            ("Account", Arc::new(StringArray::from(vec![Some("CONTOSO\\alice"), None, Some("x\u{1b}[2Jy\n\u{202e}z")])) as _, true),
+            (
+                "Account",
+                Arc::new(StringArray::from(vec![Some("CONTOSO\\alice"), None, Some("x\u{1b}[2Jy\n\u{202e}z")])) as _,
+                true,
+            ),
             ("count(*)", Arc::new(Int64Array::from(vec![Some(12), Some(7), None])) as _, true),
         ]);
         let batch = batch.unwrap();

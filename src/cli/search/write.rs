@@ -11,8 +11,8 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use arrow::json::writer::{Encoder, EncoderFactory, EncoderOptions, LineDelimited, NullableEncoder};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use arrow::json::{Writer as JsonWriter, WriterBuilder as JsonWriterBuilder};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -39,7 +39,9 @@ impl RowWriter {
         let plain = plain(schema);
         let failed = |error: ArrowError| Error::from_source(Kind::Internal, "writing the answer", error);
         Ok(match format {
-            Format::Text | Format::Markdown | Format::Html => RowWriter::Text(Box::new(TextRows::new(schema, width)), place),
+            Format::Text | Format::Markdown | Format::Html => {
+                RowWriter::Text(Box::new(TextRows::new(schema, width)), place)
+            }
             Format::Json => {
                 // Of hundreds of columns most are null; of columns that were named, a null is an answer.
                 let nulls = !query.asks_for_every_column();
@@ -93,9 +95,10 @@ impl RowWriter {
             RowWriter::Text(rows, mut place) => {
                 rows.print(&mut place).map(|()| place).map_err(|error| ArrowError::IoError(error.to_string(), error))
             }
-            RowWriter::Json(mut writer) => writer.finish().map(|()| writer.into_inner()).and_then(|mut place| {
-                writeln!(place, "{last}").map(|()| place).map_err(ArrowError::from)
-            }),
+            RowWriter::Json(mut writer) => writer
+                .finish()
+                .map(|()| writer.into_inner())
+                .and_then(|mut place| writeln!(place, "{last}").map(|()| place).map_err(ArrowError::from)),
             RowWriter::Csv(writer) => Ok(writer.into_inner()),
             RowWriter::Parquet(writer, _) => writer.into_inner().map_err(ArrowError::from),
             RowWriter::Arrow(writer, _) => writer.into_inner(),

@@ -64,7 +64,6 @@ fn a_restore_is_recorded_and_shown() {
     text records of main/Signin from 2024-03-01T00:00:00Z before 2024-03-02T00:00:00Z, to march.ndjson
     answered <now>, entry host-user 1
     outcome whole: 5 rows, 235 B
-    not seen raw logs that are not archived yet
     ");
     let (_, failed, _) = site.holdfast(&["access", "show", &writer(&site), "3", "--format", "json"]);
     insta::assert_snapshot!(settled(&site, &failed), @r#"
@@ -155,6 +154,18 @@ fn what_cannot_be_recorded_is_refused() {
     assert!(said.contains("NOT RECORDED in the access log"), "{said}");
     let manifest = std::fs::read_to_string(site.path().join("out.ndjson.manifest.json")).unwrap();
     assert!(manifest.contains("\"recorded\": null") && manifest.contains("\"unrecorded\": \""), "{manifest}");
+}
+
+/// An asker may call himself anything; the auditor's terminal does not obey it.
+#[test]
+fn what_askers_write_moves_no_cursor() {
+    let site = site();
+    let (code, ..) = site.holdfast(&["restore", "--table", "Signin", "--by", "Eve\x1b[2J\nAlice", "--output", "a"]);
+    assert_eq!(code, 0);
+    for command in [&["access", "list"][..], &["access", "show", &writer(&site), "0"]] {
+        let (_, shown, _) = site.holdfast(command);
+        assert!(shown.contains("Eve\\u{1b}[2J Alice") && !shown.contains('\x1b'), "{shown}");
+    }
 }
 
 #[test]

@@ -34,7 +34,8 @@ fn time_predicates_prune_days_and_the_answer_says_which_range() {
         assert_eq!((found.rows.len(), &table["days"]), (rows, &json!(10)), "{predicate} {}", found.errors);
         assert!(table["days_searched"].as_u64().unwrap() <= days, "{predicate}: {table}");
     }
-    let found = site.search("SELECT * FROM T WHERE TimeGenerated >= '2024-03-09' AND TimeGenerated < '2024-03-10'", &[]);
+    let found =
+        site.search("SELECT * FROM T WHERE TimeGenerated >= '2024-03-09' AND TimeGenerated < '2024-03-10'", &[]);
     assert_eq!(found.answer["tables"][0]["from"], "2024-03-09T00:00:00Z");
     assert_eq!(found.answer["tables"][0]["to"], "2024-03-09T23:59:59.999999Z");
 }
@@ -51,7 +52,11 @@ fn i13_what_is_raw_or_in_quarantine_is_told_and_read_when_asked() {
     let table = &found.answer["tables"][0];
     assert_eq!(found.rows[0]["c"], json!(31));
     assert_eq!((&table["not_seen"]["raw_objects"], &table["raw_included"]["objects"]), (&json!(0), &json!(1)));
-    assert_eq!(table["raw_included"]["unreadable"].as_object().unwrap().len(), 1, "the line that is no record: {table}");
+    assert_eq!(
+        table["raw_included"]["unreadable"].as_object().unwrap().len(),
+        1,
+        "the line that is no record: {table}"
+    );
 
     // Raw objects of days so late that such a time in them would be quarantined are not missing from an old question.
     let found = site.search("SELECT count(*) FROM T WHERE TimeGenerated < '2024-02-01'", &[]);
@@ -141,7 +146,9 @@ fn a_table_with_a_dot_in_its_name_is_found_as_it_is_shown() {
     let site = Site::new();
     site.write("AWS.CloudTrail/2024/03/01/00/a", record("2024-03-01T00:00:00Z", 1));
     site.run_well("2024-03-04T00:00:00Z");
-    for from in ["AWS.CloudTrail", "aws.cloudtrail", "main.AWS.CloudTrail", "\"AWS.CloudTrail\"", "main.\"AWS.CloudTrail\""] {
+    for from in
+        ["AWS.CloudTrail", "aws.cloudtrail", "main.AWS.CloudTrail", "\"AWS.CloudTrail\"", "main.\"AWS.CloudTrail\""]
+    {
         assert_eq!(site.rows(&format!("SELECT n FROM {from}")), [r#"{"n":1}"#], "{from}");
     }
 }

@@ -13,7 +13,9 @@ fn queries() -> Vec<String> {
 fn every_query_of_the_cookbook_answers() {
     let site = Site::new();
     let event = |time: &str, id: u32, more: &str| {
-        format!("{{\"TimeGenerated\":\"{time}\",\"EventID\":{id},\"Account\":\"CONTOSO\\\\alice\",\"Computer\":\"pc1\",\"IpAddress\":\"203.0.113.7\",\"Activity\":\"{id}\"{more}}}\n")
+        format!(
+            "{{\"TimeGenerated\":\"{time}\",\"EventID\":{id},\"Account\":\"CONTOSO\\\\alice\",\"Computer\":\"pc1\",\"IpAddress\":\"203.0.113.7\",\"Activity\":\"{id}\"{more}}}\n"
+        )
     };
     let mut events: String = (0..25).map(|n| event(&format!("2024-03-01T10:{n:02}:00Z"), 4625, "")).collect();
     events += &event("2024-03-01T10:26:00Z", 4624, "");
@@ -21,7 +23,10 @@ fn every_query_of_the_cookbook_answers() {
     events += &event("2024-03-01T10:28:00Z", 4688, ",\"NewProcessName\":\"C:\\\\evil.exe\"");
     site.write("SecurityEvent/2024/03/01/10/a", events);
     site.write("SecurityEvent/2024/03/05/10/a", event("2024-03-05T10:00:00Z", 4634, ""));
-    site.write("SigninLogs/2024/03/01/10/a", "{\"TimeGenerated\":\"2024-03-01T10:00:00Z\",\"LocationDetails\":{\"countryOrRegion\":\"NO\"}}\n");
+    site.write(
+        "SigninLogs/2024/03/01/10/a",
+        "{\"TimeGenerated\":\"2024-03-01T10:00:00Z\",\"LocationDetails\":{\"countryOrRegion\":\"NO\"}}\n",
+    );
     site.run_well("2024-03-09T00:00:00Z");
     let queries = queries();
     assert!(queries.len() >= 7, "{}", queries.len());

@@ -10,7 +10,8 @@ use crate::site::{Site, bytes_below};
 fn site() -> Site {
     let site = Site::new();
     for day in 1..=4 {
-        let records: String = (0..50).map(|n| record(&format!("2024-03-{day:02}T00:{n:02}:00Z"), day * 100 + n)).collect();
+        let records: String =
+            (0..50).map(|n| record(&format!("2024-03-{day:02}T00:{n:02}:00Z"), day * 100 + n)).collect();
         site.write(&format!("T/2024/03/{day:02}/00/a"), records);
     }
     site.run_well("2024-03-08T00:00:00Z");
@@ -21,13 +22,25 @@ fn site() -> Site {
 fn a_search_reads_and_nothing_else() {
     let site = site();
     let before = bytes_below(&site.path().join("archive/tables"));
-    let refused = ["DELETE FROM T", "DROP TABLE T", "INSERT INTO T VALUES (1)", "COPY T TO 'x.csv'", "SET a = 1",
-        "CREATE TABLE X AS SELECT 1", "SELECT 1; SELECT 2", "CREATE EXTERNAL TABLE X STORED AS CSV LOCATION '/etc/passwd'"];
+    let refused = [
+        "DELETE FROM T",
+        "DROP TABLE T",
+        "INSERT INTO T VALUES (1)",
+        "COPY T TO 'x.csv'",
+        "SET a = 1",
+        "CREATE TABLE X AS SELECT 1",
+        "SELECT 1; SELECT 2",
+        "CREATE EXTERNAL TABLE X STORED AS CSV LOCATION '/etc/passwd'",
+    ];
     for sql in refused {
         let found = site.search(sql, &[]);
         assert_eq!(found.code, 2, "{sql}: {}", found.errors);
     }
-    for sql in ["SELECT * FROM '/etc/passwd'", "SELECT * FROM read_csv('/etc/passwd')", "SELECT * FROM information_schema.tables"] {
+    for sql in [
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM information_schema.tables",
+    ] {
         assert_eq!(site.search(sql, &[]).code, 2, "{sql}");
     }
     assert_eq!(site.rows("SELECT count(*) AS c FROM T"), [r#"{"c":200}"#]);
@@ -95,16 +108,25 @@ fn rows_leave_in_every_format() {
     assert_eq!((code, out.as_str()), (0, ""));
     let file = std::fs::File::open(site.path().join("found.parquet")).unwrap();
     let batches = parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(file, 10).unwrap();
-    let numbers: Vec<i64> = batches.flat_map(|batch| batch.unwrap()["n"].as_primitive::<Int64Type>().values().to_vec()).collect();
+    let numbers: Vec<i64> =
+        batches.flat_map(|batch| batch.unwrap()["n"].as_primitive::<Int64Type>().values().to_vec()).collect();
     assert_eq!(numbers, [101, 102]);
     site.holdfast(&["search", sql, "--format", "arrow", "--output", "found.arrow"]);
     let file = std::fs::File::open(site.path().join("found.arrow")).unwrap();
     let mut reader = arrow::ipc::reader::StreamReader::try_new(file, None).unwrap();
     assert_eq!(reader.next().unwrap().unwrap().num_rows(), 2);
-    let none: Vec<_> = std::fs::read_dir(site.path()).unwrap().flatten().filter(|entry| entry.path().extension().is_some_and(|it| it == "partial")).collect();
+    let none: Vec<_> = std::fs::read_dir(site.path())
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|it| it == "partial"))
+        .collect();
     assert!(none.is_empty(), "{none:?}");
     site.holdfast(&["search", sql, "--output", "found.csv"]);
-    assert_eq!(std::fs::read_to_string(site.path().join("found.csv")).unwrap().lines().count(), 3, "its ending names its format");
+    assert_eq!(
+        std::fs::read_to_string(site.path().join("found.csv")).unwrap().lines().count(),
+        3,
+        "its ending names its format"
+    );
     let (code, _, said) = site.holdfast(&["search", sql, "--format", "csv", "--output", "no/such/folder.csv"]);
     assert!(code == 1 && said.contains("the archive is untouched"), "{said}");
 }
@@ -132,39 +154,46 @@ fn mistakes_are_told_with_what_to_type_instead() {
         assert_eq!(code, 2, "{sql}: {said}");
         said
     };
-    insta::assert_snapshot!(said("SELECT m FROM T"), @r"
+    insta::assert_snapshot!(said("SELECT m FROM T"), @"
     error: planning the query
       why:  there is no column `m`
+      lost: nothing; nothing was done, and it can wait
       next: the nearest: `n`, `TimeGenerated`; a text stands between single quotes; `holdfast schema TABLE` shows all columns; `_hf_rest ->> 'm'` reads a name that is no column
     ");
-    insta::assert_snapshot!(said("SELECT n FROM Tt"), @r"
+    insta::assert_snapshot!(said("SELECT n FROM Tt"), @"
     error: searching Tt
       why:  there is no such table in the archive
+      lost: nothing; nothing was done, and it can wait
       next: did you mean `main.T`? `holdfast tables` shows what there is; a table that still lies raw only is found with --include-raw
     ");
     insta::assert_snapshot!(said("SELECT n, count(*) FROM T"), @r#"
     error: planning the query
       why:  Column in SELECT must be in GROUP BY or an aggregate function: While expanding wildcard, column "T.n" must appear in the GROUP BY clause or must be part of an aggregate function, currently only "count(Int64(1))" appears in the SELECT clause satisfies this requirement
+      lost: nothing; nothing was done, and it can wait
       next: each column of the SELECT must be in GROUP BY, or inside count(…), max(…) and the like
     "#);
     insta::assert_snapshot!(said("SELECT n FRM T"), @r#"
     error: reading the query
       why:  Expected: end of statement, found: T at Line: 1, Column: 14
+      lost: nothing; nothing was done, and it can wait
       next: texts stand between single quotes ('4625'), names with spaces or dots between double ones ("Event.Name")
     "#);
     insta::assert_snapshot!(said("SELECT n FROM T WHERE n = 'O'Brien'"), @r#"
     error: reading the query
       why:  Unterminated string literal at Line: 1, Column: 35
+      lost: nothing; nothing was done, and it can wait
       next: close the quote: '…' holds a text, "…" a name
     "#);
-    insta::assert_snapshot!(said("SELECT nosuch(n) FROM T"), @r"
+    insta::assert_snapshot!(said("SELECT nosuch(n) FROM T"), @"
     error: planning the query
       why:  Invalid function 'nosuch'.
+      lost: nothing; nothing was done, and it can wait
       next: the functions are those of DataFusion SQL, with `->`, `->>` and json_… for nested values
     ");
-    insta::assert_snapshot!(said("UPDATE T SET n = 1"), @r"
+    insta::assert_snapshot!(said("UPDATE T SET n = 1"), @"
     error: reading the query
       why:  it does not read: `search` takes one SELECT
+      lost: nothing; nothing was done, and it can wait
       next: ask with SELECT; nothing is ever changed by a search
     ");
 }

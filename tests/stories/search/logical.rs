@@ -54,7 +54,10 @@ fn names_are_found_in_any_case_and_headed_as_the_table_spells_them() {
     for sql in rows {
         assert_eq!(site.rows(sql), [r#"{"id":1,"level":"high"}"#], "{sql}");
     }
-    assert_eq!(site.rows("WITH few AS (SELECT ID AS Number FROM T) SELECT count(NUMBER) AS c FROM FEW"), [r#"{"c":8}"#]);
+    assert_eq!(
+        site.rows("WITH few AS (SELECT ID AS Number FROM T) SELECT count(NUMBER) AS c FROM FEW"),
+        [r#"{"c":8}"#]
+    );
 }
 
 #[test]
@@ -87,9 +90,11 @@ fn i13_values_that_are_not_of_their_columns_type_are_told() {
 #[test]
 fn predicates_mean_the_same_raw_archived_and_restored() {
     let site = mixed();
-    let more = [r#""id":9,"n":"7","level":"high""#, r#""id":10,"N":7.25"#, r#""id":11,"n":null,"level":true,"fresh":1"#];
+    let more =
+        [r#""id":9,"n":"7","level":"high""#, r#""id":10,"N":7.25"#, r#""id":11,"n":null,"level":true,"fresh":1"#];
     site.write("T/2024/03/05/10/c", more.map(record).concat());
-    let queries = ["n = 7", "n IS NULL", "level = 'high'", "level = 'true'", "fresh = 1", "TimeGenerated < '2024-03-02'"];
+    let queries =
+        ["n = 7", "n IS NULL", "level = 'high'", "level = 'true'", "fresh = 1", "TimeGenerated < '2024-03-02'"];
     let ids = |predicate: &str, options: &[&str]| {
         let found = site.search(&format!("SELECT id FROM T WHERE {predicate} ORDER BY id"), options);
         assert_eq!(found.code, 0, "{}", found.errors);
@@ -103,8 +108,10 @@ fn predicates_mean_the_same_raw_archived_and_restored() {
         assert_eq!(ids(predicate, &["--include-raw"]), *raw, "{predicate}");
         let (code, out, said) = site.holdfast(&["restore", "--table", "T", "--where", predicate]);
         assert_eq!(code, 0, "{said}");
-        let mut restored: Vec<u64> =
-            out.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_u64().unwrap()).collect();
+        let mut restored: Vec<u64> = out
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_u64().unwrap())
+            .collect();
         restored.sort_unstable();
         assert_eq!(restored.iter().map(u64::to_string).collect::<Vec<_>>().join(" "), *raw, "{predicate}");
     }
@@ -124,7 +131,8 @@ fn true_and_false_are_found_as_values_and_as_texts() {
 #[test]
 fn columns_of_one_name_are_told_apart_and_nameless_ones_called_as_typed() {
     let site = mixed();
-    let sql = "SELECT a.id, b.id, a.id + b.id, count(*) FROM T a JOIN T b ON a.id = b.id - 1 WHERE a.id = 1 GROUP BY 1, 2, 3";
+    let sql =
+        "SELECT a.id, b.id, a.id + b.id, count(*) FROM T a JOIN T b ON a.id = b.id - 1 WHERE a.id = 1 GROUP BY 1, 2, 3";
     assert_eq!(site.rows(sql), [r#"{"a.id + b.id":3,"count(*)":1,"id":1,"id_2":2}"#]);
     assert_eq!(site.rows("SELECT level FROM T WHERE id = 5"), [r#"{"level":null}"#]);
     let (_, out, _) = site.holdfast(&["search", "SELECT array_agg(id) AS ids FROM T WHERE id = 5", "--format", "csv"]);
@@ -134,7 +142,8 @@ fn columns_of_one_name_are_told_apart_and_nameless_ones_called_as_typed() {
 #[test]
 fn numbers_and_texts_are_compared_as_people_mean_it() {
     let site = Site::new();
-    let records = [r#""id":1,"code":"4625""#, r#""id":2,"code":"0x2c8""#, r#""id":3,"code":"9""#, r#""id":4,"code":"10""#];
+    let records =
+        [r#""id":1,"code":"4625""#, r#""id":2,"code":"0x2c8""#, r#""id":3,"code":"9""#, r#""id":4,"code":"10""#];
     site.write("T/2024/03/01/10/a", records.map(record).concat());
     site.run_well("2024-03-03T00:00:00Z");
     let ids = |predicate: &str| site.rows(&format!("SELECT id FROM T WHERE {predicate} ORDER BY id")).join(" ");
@@ -154,7 +163,8 @@ fn numbers_and_texts_are_compared_as_people_mean_it() {
 #[test]
 fn a_backslash_in_a_pattern_is_a_backslash() {
     let site = Site::new();
-    let records = [r#""id":1,"path":"C:\\Windows\\a.exe""#, r#""id":2,"path":"C:\\Windows%x""#, r#""id":3,"path":"C:_Windows""#];
+    let records =
+        [r#""id":1,"path":"C:\\Windows\\a.exe""#, r#""id":2,"path":"C:\\Windows%x""#, r#""id":3,"path":"C:_Windows""#];
     site.write("T/2024/03/01/10/a", records.map(record).concat());
     site.run_well("2024-03-03T00:00:00Z");
     let ids = |predicate: &str| site.rows(&format!("SELECT id FROM T WHERE {predicate} ORDER BY id")).join(" ");
