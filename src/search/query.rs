@@ -1,6 +1,7 @@
 //! One query: from its text to a plan over the archive, and its rows.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
@@ -96,8 +97,8 @@ impl Query {
         let mut tables: BTreeMap<String, Searched> = BTreeMap::new();
         for reference in references(&context, &statement(&words.spelled([]))?)? {
             let name = resolve(site, &reference, raw)?;
-            if !tables.contains_key(&name.key()) {
-                tables.insert(name.key(), open(site, &name, &words, raw)?);
+            if let Entry::Vacant(place) = tables.entry(name.key()) {
+                place.insert(open(site, &name, &words, raw)?);
             }
         }
         let own = own_fields();

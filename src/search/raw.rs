@@ -45,6 +45,9 @@ pub struct RawRows {
     pub trouble: Trouble,
 }
 
+/// Is shown a record: its place, its bytes, its members. False: it has seen enough.
+type See<'a> = dyn FnMut(&str, &[u8], &[Member]) -> bool + 'a;
+
 /// What could not be read: why, and how often.
 #[derive(Debug, Clone, Default)]
 pub struct Trouble(Arc<Mutex<BTreeMap<String, u64>>>);
@@ -103,7 +106,7 @@ impl RawRows {
     }
 
     /// Calls `see` with each record's place and members until it says no.
-    fn each(&self, see: &mut dyn FnMut(&str, &[u8], &[Member]) -> bool) -> Result<()> {
+    fn each(&self, see: &mut See<'_>) -> Result<()> {
         for waiting in &self.objects {
             if !self.object(&waiting.store, &waiting.planned, see)? {
                 return Ok(());
@@ -123,7 +126,7 @@ impl RawRows {
         &self,
         store: &Store,
         planned: &Planned,
-        see: &mut dyn FnMut(&str, &[u8], &[Member]) -> bool,
+        see: &mut See<'_>,
     ) -> Result<bool> {
         let path = planned.object.aside_of.as_ref().unwrap_or(&planned.object.path);
         let id = ObjectId { source: planned.object.source.clone(), path: path.clone() }.to_string();
@@ -174,7 +177,7 @@ impl RawRows {
         &self,
         quarantined: &Quarantined,
         item: &QuarantineItem,
-        see: &mut dyn FnMut(&str, &[u8], &[Member]) -> bool,
+        see: &mut See<'_>,
     ) -> Result<bool> {
         let id = ObjectId { source: item.source.clone(), path: item.path.clone() }.to_string();
         if item.whole_object || item.bytes > self.max_record as u64 {

@@ -226,7 +226,7 @@ fn for_a_pull_request_there_is_markdown_and_for_programs_json() {
     let refused =
         Command::new(env!("CARGO_BIN_EXE_holdfast")).args(["check", "--format", "markdown"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(2));
-    assert!(shown(&refused).contains("does not print in that format"));
+    assert!(shown(&refused).contains("only `policy diff` and `man` print Markdown"));
 }
 
 #[test]
