@@ -122,12 +122,7 @@ impl RawRows {
         Ok(())
     }
 
-    fn object(
-        &self,
-        store: &Store,
-        planned: &Planned,
-        see: &mut See<'_>,
-    ) -> Result<bool> {
+    fn object(&self, store: &Store, planned: &Planned, see: &mut See<'_>) -> Result<bool> {
         let path = planned.object.aside_of.as_ref().unwrap_or(&planned.object.path);
         let id = ObjectId { source: planned.object.source.clone(), path: path.clone() }.to_string();
         let unread = |reason: &str| self.trouble.add(format!("raw object {id} could not be read: {reason}"));
@@ -173,12 +168,7 @@ impl RawRows {
         }
     }
 
-    fn item(
-        &self,
-        quarantined: &Quarantined,
-        item: &QuarantineItem,
-        see: &mut See<'_>,
-    ) -> Result<bool> {
+    fn item(&self, quarantined: &Quarantined, item: &QuarantineItem, see: &mut See<'_>) -> Result<bool> {
         let id = ObjectId { source: item.source.clone(), path: item.path.clone() }.to_string();
         if item.whole_object || item.bytes > self.max_record as u64 {
             self.trouble.add(format!("quarantine item of {id} could not be read: {}", item.reason));
