@@ -1,5 +1,8 @@
 //! What bounds a search, where its rows go, and that it only reads.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use serde_json::json;
@@ -59,6 +62,25 @@ fn a_result_cut_short_says_so() {
     assert_eq!((found.code, &found.answer["cut"]), (1, &json!("time")), "{}", found.errors);
     let (code, _, said) = site.holdfast(&["search", "SELECT n FROM T", "--limit", "1"]);
     assert!(code == 0 && said.contains("CUT SHORT by --limit"), "{said}");
+}
+
+/// Rows without end, until somebody has enough.
+#[test]
+fn an_interrupted_search_says_so() {
+    let site = site();
+    site.holdfast(&["check"]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_holdfast"))
+        .args(["search", "SELECT a.n FROM T a, T b, T c, T d", "--format", "json"])
+        .current_dir(site.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().starts_with("{\"n\":"));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let last: serde_json::Value = serde_json::from_str(&lines.last().unwrap().unwrap()).unwrap();
+    assert_eq!((&last["_hf_answer"]["cut"], &last["_hf_answer"]["complete"]), (&json!("interrupted"), &json!(false)));
+    assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 
 #[test]
