@@ -41,6 +41,9 @@ use crate::names::TableName;
 /// Where DataFusion finds the archive.
 pub const STORE_URL: &str = "holdfast://archive/";
 
+/// Segments are read apart by which of their columns need `_hf_rest`; with more groups than this, all of them together.
+const MOST_GROUPS: usize = 8;
+
 /// One table, for one query.
 pub struct ArchiveTable {
     pub name: TableName,
@@ -177,9 +180,8 @@ impl TableProvider for ArchiveTable {
         filters.iter().for_each(|filter| needed.extend(filter.column_refs().iter().map(|column| column.name.clone())));
         let folded: BTreeSet<String> = needed.iter().map(|name| fold(name)).collect();
 
-        let mut known =
-            self.schema.as_ref().clone().fields().iter().map(|field| field.as_ref().clone()).collect::<Vec<_>>();
-        known.extend(own_fields().into_iter().filter(|field| self.schema.index_of(field.name()).is_err()));
+        let own = own_fields().into_iter().filter(|field| self.schema.index_of(field.name()).is_err());
+        let known: Vec<_> = self.schema.fields().iter().cloned().chain(own.map(Arc::new)).collect();
         let known = Arc::new(Schema::new(known));
         let filter = match conjunction(filters.to_vec()) {
             Some(filter) => Some(state.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(&known))?)?),
@@ -195,6 +197,10 @@ impl TableProvider for ArchiveTable {
                 none if none.is_empty() => clean.push(segment),
                 some => mixed.entry(some).or_default().push(segment),
             }
+        }
+        if mixed.len() > MOST_GROUPS {
+            let columns = mixed.keys().flatten().cloned().collect();
+            mixed = BTreeMap::from([(columns, mixed.into_values().flatten().collect())]);
         }
         let mut inputs: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         if !clean.is_empty() {

@@ -175,3 +175,22 @@ fn a_backslash_in_a_pattern_is_a_backslash() {
     assert_eq!(ids(r"path NOT LIKE 'C:\%'"), r#"{"id":3}"#);
     assert_eq!(ids(r"path LIKE concat('C:', '\Win%')"), r#"{"id":1} {"id":2}"#);
 }
+
+/// Each day has its own column in `_hf_rest`: more kinds of segments than are read apart.
+#[test]
+fn many_kinds_of_segments_give_the_same_rows() {
+    let site = Site::new();
+    let names: Vec<String> = (0..12).map(|n| format!("c{n}")).collect();
+    let whole: String = names.iter().map(|name| format!(",\"{name}\":1")).collect();
+    site.write("T/2024/02/01/00/a", format!("{{\"TimeGenerated\":\"2024-02-01T00:00:00Z\",\"id\":0{whole}}}\n"));
+    site.run_well("2024-02-04T00:00:00Z");
+    for (day, name) in (1..).zip(&names) {
+        let stray = format!("{{\"TimeGenerated\":\"2024-03-{day:02}T00:00:00Z\",\"id\":{day},\"{name}\":\"1\"}}\n");
+        site.write(&format!("T/2024/03/{day:02}/00/a"), stray);
+    }
+    site.run_well("2024-03-20T00:00:00Z");
+    let some = names.iter().map(|name| format!("{name} = 1")).collect::<Vec<_>>().join(" OR ");
+    assert_eq!(site.rows(&format!("SELECT count(*) AS c, sum(id) AS s FROM T WHERE {some}")), [r#"{"c":13,"s":78}"#]);
+    let all = names.iter().map(|name| format!("{name} = 1")).collect::<Vec<_>>().join(" AND ");
+    assert_eq!(site.rows(&format!("SELECT id FROM T WHERE {all}")), [r#"{"id":0}"#]);
+}
