@@ -12,7 +12,7 @@ use super::output::Output;
 use super::progress::watcher;
 use crate::clock::{Clock, HostClock};
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Armed, Chain, Lease, LocalLease, clock_apart};
+use crate::ledger::{Armed, Chain, Lease, LocalLease, State, clock_apart};
 use crate::pipeline::{Context, Source, Unwatched, Window};
 use crate::policy::PolicySet;
 use crate::schedule::Line;
@@ -163,6 +163,11 @@ impl House {
     /// The components of a command that only looks: it does not even write the file that tells the store's time.
     pub fn looking(&self) -> Result<Context> {
         Ok(Context { store_clock: Box::new(|| Ok(None)), ..self.context()? })
+    }
+
+    /// The command's one `now`, where the ledger was read already.
+    pub fn now_of(&self, state: &State) -> Timestamp {
+        state.last_at.filter(|_| self.settings.simulation).unwrap_or_else(|| self.clock.now())
     }
 
     /// The command's one `now`: what was asked for; in a simulation the ledger's last entry; else this host's clock.

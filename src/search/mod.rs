@@ -23,6 +23,7 @@ mod exec;
 mod headings;
 mod logical;
 mod names;
+mod opened;
 mod predicate;
 mod prune;
 mod query;
@@ -33,6 +34,7 @@ mod value;
 
 pub use answer::{Answer, Cut, TableAnswer};
 pub use estimate::{Estimate, TableEstimate};
+pub use opened::Opened;
 pub use predicate::Predicate;
 pub use prune::Range;
 pub use query::{Query, SearchRequest, Site, tables_of};

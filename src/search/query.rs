@@ -20,23 +20,21 @@ use futures::{Future, StreamExt};
 use jiff::Timestamp;
 use url::Url;
 
-use super::answer::{Answer, Cut, RawIncluded, TableAnswer, days, instants};
+use super::answer::{Answer, Cut, TableAnswer};
 use super::compare::AsMeant;
 use super::dialect::parser;
 use super::errors::{failed, no_such_table, not_a_select, which_one};
 use super::estimate::{Estimate, of_table as estimate_of};
 use super::headings;
 use super::names::Words;
-use super::raw::{RawRows, Trouble};
-use super::table::{ArchiveTable, STORE_URL, own_fields};
-use super::unseen::{Listed, of_table, quarantined, unseen};
-use crate::archive::schema::TableSchema;
-use crate::archive::{Table, catalogue};
+use super::opened::{Opened, Searched, open};
+use super::table::{STORE_URL, own_fields};
+use super::unseen::Listed;
+use crate::archive::catalogue;
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Segment, State};
+use crate::ledger::State;
 use crate::names::TableName;
-use crate::pipeline::Limits;
-use crate::policy::{ClockSource, Rule};
+use crate::policy::Rule;
 use crate::storage::Store;
 
 /// What is searched.
@@ -51,6 +49,8 @@ pub struct Site<'a> {
     /// What a search may take, in bytes.
     pub memory: u64,
     pub threads: usize,
+    /// Tables that were opened beforehand.
+    pub opened: Opened,
 }
 
 /// What is asked for.
@@ -70,23 +70,6 @@ pub struct Query {
     archive: Store,
     limit: Option<u64>,
     every_column: bool,
-}
-
-/// One table of a query.
-#[derive(Debug)]
-struct Searched {
-    table: Arc<ArchiveTable>,
-    /// Files of the Delta table that the ledger does not know, and segments that are not in the table any more.
-    foreign_files: u64,
-    raw: Option<RawSearched>,
-}
-
-#[derive(Debug)]
-struct RawSearched {
-    objects: u64,
-    bytes: u64,
-    quarantined: u64,
-    trouble: Trouble,
 }
 
 impl Query {
@@ -207,32 +190,6 @@ impl Query {
     }
 }
 
-impl Searched {
-    fn answer(&self, site: &Site<'_>, listed: &Listed) -> TableAnswer {
-        let (table, scanned) = (&self.table, self.table.scanned());
-        let range = scanned.range.unwrap_or_default();
-        let mut not_seen = unseen(site.state, listed, &table.name, range);
-        not_seen.foreign_files = self.foreign_files;
-        let raw_included = self.raw.as_ref().map(|raw| {
-            (not_seen.raw_objects, not_seen.raw_bytes, not_seen.quarantined) = (0, 0, 0);
-            RawIncluded { objects: raw.objects, quarantined: raw.quarantined, unreadable: raw.trouble.counts() }
-        });
-        let (from, to) = instants(range);
-        TableAnswer {
-            table: table.name.clone(),
-            from,
-            to,
-            days_searched: days(scanned.segments.values().map(|segment| &segment.day)),
-            days: days(table.segments.iter().map(|segment| &segment.day)),
-            segments_searched: scanned.segments.len() as u64,
-            segments: table.segments.len() as u64,
-            raw_included,
-            not_seen,
-            uncast: table.uncast.counts(),
-        }
-    }
-}
-
 impl fmt::Debug for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Query({:?})", self.tables)
@@ -349,57 +306,4 @@ fn resolve(site: &Site<'_>, reference: &TableReference, raw: Option<&Listed>) ->
         [] => Err(no_such_table(reference, &known, raw.is_some())),
         several => Err(which_one(reference, several)),
     }
-}
-
-/// Opens a table of the query, with its raw records if they were listed.
-fn open(site: &Site<'_>, name: &TableName, words: &Words, raw: Option<&Listed>) -> Result<Searched> {
-    let known = site.state.tables.get(&name.key());
-    let delta = Table::open(site.archive, known.map_or(name, |known| &known.name))?;
-    let catalogued = catalogue::find(&name.table);
-    let mut schema = match delta.schema()? {
-        Some(delta) => TableSchema::from_delta(catalogued, &delta)?,
-        None => {
-            let rule = (site.rule)(name).filter(|rule| rule.clock == ClockSource::Event);
-            TableSchema::new(catalogued, rule.as_ref().map(|rule| rule.time_column.as_str()))?
-        }
-    };
-    let live = delta.files()?;
-    let segments: Vec<Segment> = known
-        .iter()
-        .flat_map(|known| known.segments.values())
-        .filter(|(segment, _)| live.contains_key(&segment.path))
-        .map(|(segment, _)| segment.clone())
-        .collect();
-    let recorded = known.map_or(0, |known| known.segments.len());
-    let foreign_files = (live.len() - segments.len()) + (recorded - segments.len());
-    let mut raw_rows = raw.map(|listed| RawRows {
-        objects: of_table(listed, name).cloned().collect(),
-        quarantine: quarantined(site.state, name).cloned().collect(),
-        archive: site.archive.clone(),
-        columns: Vec::new(),
-        time: None,
-        max_record: Limits::of(site.memory).record,
-        trouble: Trouble::default(),
-    });
-    if let Some(rows) = &mut raw_rows {
-        rows.survey(&mut schema)?;
-    }
-    let raw = raw_rows.as_ref().map(|rows| RawSearched {
-        objects: rows.objects.len() as u64,
-        bytes: rows.objects.iter().map(|waiting| waiting.planned.object.size).sum(),
-        quarantined: rows.quarantine.iter().map(|one| one.file.records).sum(),
-        trouble: rows.trouble.clone(),
-    });
-    let own = own_fields();
-    let own: Vec<&str> = own.iter().map(|field| field.name().as_str()).filter(|name| words.mention(name)).collect();
-    let table = ArchiveTable::new(
-        name.clone(),
-        site.archive.inner(),
-        schema.columns().to_vec(),
-        schema.time_column().map(str::to_owned),
-        segments,
-        raw_rows.map(Arc::new),
-        &own,
-    );
-    Ok(Searched { table: Arc::new(table), foreign_files: foreign_files as u64, raw })
 }

@@ -24,7 +24,7 @@ use crate::access::{Ended, What};
 use crate::error::{Error, Kind, Result};
 use crate::names::TableName;
 use crate::policy::{PolicySet, Rule};
-use crate::search::{Answer, Cut, Listed, Query, SearchRequest, Site, list, tables_of};
+use crate::search::{Answer, Cut, Listed, Opened, Query, SearchRequest, Site, list, tables_of};
 use crate::storage::Missing;
 
 /// A terminal wants no more; whoever does says --limit.
@@ -34,10 +34,15 @@ pub fn search(args: &Args, search: &SearchArgs, output: &mut Output) -> Result<u
     let sql = query_text(&search.sql)?;
     let format = format_of(args.format, search);
     let house = House::open(args, output)?;
-    let (archive, chain) = (house.archive(Missing::Refuse)?, house.chain()?);
+    let archive = house.archive(Missing::Refuse)?;
+    let (chain, opened) = std::thread::scope(|scope| {
+        let opening = scope.spawn(|| Opened::ahead(&archive, &sql));
+        (house.chain(), opening.join().unwrap_or_default())
+    });
+    let chain = chain?;
     let policies = PolicySet::read_folder(&house.settings.policies).ok();
     let rule = |table: &TableName| -> Option<Rule> { policies.as_ref()?.rule_for(table) };
-    let now = house.now(None)?;
+    let now = house.now_of(chain.state());
     let site = Site {
         archive: &archive,
         state: chain.state(),
@@ -45,6 +50,7 @@ pub fn search(args: &Args, search: &SearchArgs, output: &mut Output) -> Result<u
         now,
         memory: search.memory.unwrap_or(house.settings.memory),
         threads: threads(),
+        opened,
     };
     let sources = house.sources()?;
     let listed = (search.include_raw || search.strict).then(|| list(&sources, site.state, &rule, now));
