@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use jiff::civil::Date;
 use serde::Serialize;
 
-use super::prune::Range;
+use super::table::Scanned;
 use super::unseen::Unseen;
+use crate::ledger::Segment;
 use crate::names::TableName;
 
 /// Why a result ends before its end.
@@ -46,18 +46,45 @@ pub struct Answer {
     pub tables: Vec<TableAnswer>,
 }
 
-/// What of one table an answer comes from.
+/// How much of a table a query had to look into.
 #[derive(Debug, Clone, Serialize)]
-pub struct TableAnswer {
-    pub table: TableName,
+pub struct Coverage {
     /// The time range that the query asked for, as far as its filters say so plainly; none: without end on that side.
     pub from: Option<Timestamp>,
     pub to: Option<Timestamp>,
-    /// Days with segments that the query had to look into, of those in the archive.
+    /// Days with segments that had to be looked into, of those in the archive.
     pub days_searched: u64,
     pub days: u64,
     pub segments_searched: u64,
     pub segments: u64,
+}
+
+impl Coverage {
+    /// Of the table's segments those in `scanned`.
+    pub(super) fn of(scanned: &Scanned, segments: &[Segment]) -> Self {
+        fn days<'a>(segments: impl Iterator<Item = &'a Segment>) -> u64 {
+            segments.map(|segment| segment.day).collect::<BTreeSet<_>>().len() as u64
+        }
+        let range = scanned.range.unwrap_or_default();
+        // A range may reach beyond the years that can be written.
+        let at = |micros: Option<i64>| micros.and_then(|micros| Timestamp::from_microsecond(micros).ok());
+        Coverage {
+            from: at(range.from),
+            to: at(range.to),
+            days_searched: days(scanned.segments.values()),
+            days: days(segments.iter()),
+            segments_searched: scanned.segments.len() as u64,
+            segments: segments.len() as u64,
+        }
+    }
+}
+
+/// What of one table an answer comes from.
+#[derive(Debug, Clone, Serialize)]
+pub struct TableAnswer {
+    pub table: TableName,
+    #[serde(flatten)]
+    pub coverage: Coverage,
     /// Raw objects and quarantined records that were read too (`--include-raw`); none: they were not asked for.
     pub raw_included: Option<RawIncluded>,
     pub not_seen: Unseen,
@@ -69,6 +96,8 @@ pub struct TableAnswer {
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct RawIncluded {
     pub objects: u64,
+    /// Objects left out, since they have the very bytes of one that was read or archived.
+    pub copies: u64,
     pub quarantined: u64,
     /// What of it could not be read, and how often.
     pub unreadable: BTreeMap<String, u64>,
@@ -80,14 +109,4 @@ impl TableAnswer {
         let raw = self.raw_included.as_ref().is_none_or(|raw| raw.unreadable.is_empty());
         raw && self.not_seen.is_empty() && self.uncast.is_empty()
     }
-}
-
-/// First and last instant of a range of microseconds, as far as they can be written.
-pub(super) fn instants(range: Range) -> (Option<Timestamp>, Option<Timestamp>) {
-    let at = |micros: Option<i64>| micros.and_then(|micros| Timestamp::from_microsecond(micros).ok());
-    (at(range.from), at(range.to))
-}
-
-pub(super) fn days<'a>(days: impl Iterator<Item = &'a Date>) -> u64 {
-    days.collect::<BTreeSet<_>>().len() as u64
 }

@@ -1,5 +1,6 @@
 //! What a query would read, before it reads it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
@@ -7,8 +8,11 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::Serialize;
 
-use super::answer::{days, instants};
+use super::answer::Coverage;
+use super::prune::conflicts;
 use super::table::ArchiveTable;
+use crate::archive::catalogue::fold;
+use crate::archive::schema::REST;
 use crate::archive::segment_location;
 use crate::error::{Error, Kind, Result};
 use crate::names::TableName;
@@ -25,15 +29,11 @@ pub struct Estimate {
 #[derive(Debug, Clone, Serialize)]
 pub struct TableEstimate {
     pub table: TableName,
-    pub from: Option<jiff::Timestamp>,
-    pub to: Option<jiff::Timestamp>,
-    pub days_searched: u64,
-    pub days: u64,
-    pub segments_searched: u64,
-    pub segments: u64,
+    #[serde(flatten)]
+    pub coverage: Coverage,
     /// Rows in the segments to be searched.
     pub rows: u64,
-    /// Compressed bytes of the asked columns in those segments, at most to be read.
+    /// Compressed bytes of the asked columns in those segments, and of `_hf_rest` where some of their values stand there.
     pub bytes: u64,
     /// Bytes of those segments with all their columns.
     pub segment_bytes: u64,
@@ -51,8 +51,10 @@ pub(super) async fn of_table(
     const AT_ONCE: usize = 32;
     let scanned = table.scanned();
     let columns: Vec<String> = scanned.columns.iter().cloned().collect();
+    let folded: BTreeSet<String> = columns.iter().map(|name| fold(name)).collect();
     let footers = futures::stream::iter(scanned.segments.values()).map(|segment| {
         let (path, columns) = (segment_location(&table.name, &segment.path), &scanned.columns);
+        let with_rest = !conflicts(segment, &folded).is_empty();
         async move {
             let meta = store.head(&path).await?;
             let footer = DFParquetMetadata::new(store.as_ref(), &meta)
@@ -60,7 +62,8 @@ pub(super) async fn of_table(
                 .fetch_metadata()
                 .await?;
             let chunks = footer.row_groups().iter().flat_map(|group| group.columns());
-            let asked = chunks.filter(|chunk| columns.contains(chunk.column_path().string().trim_matches('"')));
+            let is_asked = |name: &String| columns.contains(name) || (with_rest && name == REST);
+            let asked = chunks.filter(|chunk| chunk.column_path().parts().iter().all(is_asked));
             let bytes: i64 = asked.map(|chunk| chunk.compressed_size()).sum();
             Ok::<u64, datafusion::error::DataFusionError>(u64::try_from(bytes).unwrap_or_default())
         }
@@ -69,18 +72,12 @@ pub(super) async fn of_table(
         Error::from_source(Kind::Store, format!("reading the footers of {}", table.name), source)
             .with_hint("run `holdfast verify`: a segment may be missing or damaged")
     })?;
-    let (from, to) = instants(scanned.range.unwrap_or_default());
     Ok(TableEstimate {
         table: table.name.clone(),
-        from,
-        to,
-        days_searched: days(scanned.segments.values().map(|segment| &segment.day)),
-        days: days(table.segments.iter().map(|segment| &segment.day)),
-        segments_searched: scanned.segments.len() as u64,
-        segments: table.segments.len() as u64,
+        coverage: Coverage::of(&scanned, &table.segments),
         rows: scanned.segments.values().map(|segment| segment.digest.rows).sum(),
         bytes: bytes.iter().sum::<u64>() + raw_bytes,
-        segment_bytes: scanned.segments.values().map(|segment| segment.bytes).sum::<u64>(),
+        segment_bytes: scanned.segments.values().map(|segment| segment.bytes).sum(),
         columns,
         raw_bytes,
     })

@@ -32,7 +32,7 @@ mod table;
 mod unseen;
 mod value;
 
-pub use answer::{Answer, Cut, TableAnswer};
+pub use answer::{Answer, Coverage, Cut, RawIncluded, TableAnswer};
 pub use estimate::{Estimate, TableEstimate};
 pub use opened::Opened;
 pub use predicate::Predicate;

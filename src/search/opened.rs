@@ -1,14 +1,14 @@
 //! Opening the tables of a query, with their raw records where these were asked for; and what of each was searched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use object_store::path::Path;
 
-use super::answer::{RawIncluded, TableAnswer, days, instants};
+use super::answer::{Coverage, RawIncluded, TableAnswer};
 use super::names::Words;
 use super::query::Site;
-use super::raw::{RawRows, Trouble};
+use super::raw::RawRows;
 use super::table::{ArchiveTable, own_fields};
 use super::unseen::{Listed, of_table, quarantined, unseen};
 use crate::archive::schema::TableSchema;
@@ -51,18 +51,15 @@ pub struct Searched {
     pub table: Arc<ArchiveTable>,
     /// Files of the Delta table that the ledger does not know, and segments that are not in the table any more.
     foreign_files: u64,
-    pub raw: Option<RawSearched>,
-}
-
-#[derive(Debug)]
-pub struct RawSearched {
-    objects: u64,
-    pub bytes: u64,
-    quarantined: u64,
-    trouble: Trouble,
+    pub raw: Option<Arc<RawRows>>,
 }
 
 impl Searched {
+    /// Bytes of raw objects that are read.
+    pub fn raw_bytes(&self) -> u64 {
+        self.raw.iter().flat_map(|raw| raw.objects()).map(|planned| planned.object.size).sum()
+    }
+
     pub fn answer(&self, site: &Site<'_>, listed: &Listed) -> TableAnswer {
         let (table, scanned) = (&self.table, self.table.scanned());
         let range = scanned.range.unwrap_or_default();
@@ -70,17 +67,16 @@ impl Searched {
         not_seen.foreign_files = self.foreign_files;
         let raw_included = self.raw.as_ref().map(|raw| {
             (not_seen.raw_objects, not_seen.raw_bytes, not_seen.quarantined) = (0, 0, 0);
-            RawIncluded { objects: raw.objects, quarantined: raw.quarantined, unreadable: raw.trouble.counts() }
+            RawIncluded {
+                objects: raw.objects().count() as u64,
+                copies: raw.copies,
+                quarantined: raw.quarantined(),
+                unreadable: raw.trouble.counts(),
+            }
         });
-        let (from, to) = instants(range);
         TableAnswer {
             table: table.name.clone(),
-            from,
-            to,
-            days_searched: days(scanned.segments.values().map(|segment| &segment.day)),
-            days: days(table.segments.iter().map(|segment| &segment.day)),
-            segments_searched: scanned.segments.len() as u64,
-            segments: table.segments.len() as u64,
+            coverage: Coverage::of(&scanned, &table.segments),
             raw_included,
             not_seen,
             uncast: table.uncast.counts(),
@@ -112,24 +108,23 @@ pub fn open(site: &Site<'_>, name: &TableName, words: &Words, raw: Option<&Liste
         .map(|(segment, _)| segment.clone())
         .collect();
     let foreign_files = strange_files(site.state, known, &delta)?;
-    let mut raw_rows = raw.map(|listed| RawRows {
-        objects: of_table(listed, name).cloned().collect(),
-        quarantine: quarantined(site.state, name).cloned().collect(),
-        archive: site.archive.clone(),
-        columns: Vec::new(),
-        time: None,
-        max_record: Limits::of(site.memory).record,
-        trouble: Trouble::default(),
-    });
-    if let Some(rows) = &mut raw_rows {
-        rows.survey(&mut schema)?;
-    }
-    let raw = raw_rows.as_ref().map(|rows| RawSearched {
-        objects: rows.objects.len() as u64,
-        bytes: rows.objects.iter().map(|waiting| waiting.planned.object.size).sum(),
-        quarantined: rows.quarantine.iter().map(|one| one.file.records).sum(),
-        trouble: rows.trouble.clone(),
-    });
+    let raw = match raw {
+        Some(listed) => {
+            let archives = (site.rule)(name).is_none_or(|rule| rule.archive);
+            let mut seen = HashSet::new();
+            // What stays raw is each object's own: no other one's copy stands for it.
+            let mut is_copy = |sha256: &str| {
+                let known = site.state.contents.contains_key(&(name.key(), sha256.to_owned()));
+                archives && (known || !seen.insert(sha256.to_owned()))
+            };
+            let waiting = of_table(listed, name).cloned().collect();
+            let quarantine = quarantined(site.state, name).cloned().collect();
+            let max_record = Limits::of(site.memory).record;
+            let archive = site.archive.clone();
+            Some(Arc::new(RawRows::look(waiting, quarantine, archive, max_record, &mut is_copy, &mut schema)?))
+        }
+        None => None,
+    };
     let own = own_fields();
     let own: Vec<&str> = own.iter().map(|field| field.name().as_str()).filter(|name| words.mention(name)).collect();
     let table = ArchiveTable::new(
@@ -138,7 +133,7 @@ pub fn open(site: &Site<'_>, name: &TableName, words: &Words, raw: Option<&Liste
         schema.columns().to_vec(),
         schema.time_column().map(str::to_owned),
         segments,
-        raw_rows.map(Arc::new),
+        raw.clone(),
         &own,
     );
     Ok(Searched { table: Arc::new(table), foreign_files, raw })

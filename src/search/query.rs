@@ -15,6 +15,7 @@ use datafusion::optimizer::{Analyzer, AnalyzerRule};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
+use datafusion::sql::resolve::resolve_table_references;
 use datafusion::sql::sqlparser::ast;
 use futures::{Future, StreamExt};
 use jiff::Timestamp;
@@ -78,7 +79,7 @@ impl Query {
         let context = session(site.archive, site.memory, site.threads)?;
         let words = Words::of(&request.sql)?;
         let mut tables: BTreeMap<String, Searched> = BTreeMap::new();
-        for reference in references(&context, &statement(&words.spelled([]))?)? {
+        for reference in references(&statement(&words.spelled([]))?)? {
             let name = resolve(site, &reference, raw)?;
             if let Entry::Vacant(place) = tables.entry(name.key()) {
                 place.insert(open(site, &name, &words, raw)?);
@@ -89,7 +90,7 @@ impl Query {
         let sql = words.spelled(columns.chain(own.iter().map(|field| field.name().as_str())));
         let mut parsed = statement(&sql)?;
         let every_column = headings::as_typed(&mut parsed);
-        for reference in references(&context, &parsed)? {
+        for reference in references(&parsed)? {
             let name = resolve(site, &reference, raw)?;
             make_room(&context, &reference).map_err(|error| failed(error, &request.sql))?;
             if let Some(searched) = tables.get(&name.key()) {
@@ -131,7 +132,7 @@ impl Query {
         let tables = self.archive.wait(async {
             let mut tables = Vec::with_capacity(self.tables.len());
             for searched in &self.tables {
-                let raw_bytes = searched.raw.as_ref().map_or(0, |raw| raw.bytes);
+                let raw_bytes = searched.raw_bytes();
                 tables.push(estimate_of(&store, &searched.table, raw_bytes).await?);
             }
             Ok::<_, Error>(tables)
@@ -264,15 +265,15 @@ fn make_room(context: &SessionContext, reference: &TableReference) -> datafusion
     Ok(())
 }
 
-fn references(context: &SessionContext, statement: &Statement) -> Result<Vec<TableReference>> {
-    context.state().resolve_table_references(statement).map_err(|error| failed(error, ""))
+fn references(statement: &Statement) -> Result<Vec<TableReference>> {
+    let (tables, _) = resolve_table_references(statement, false).map_err(|error| failed(error, ""))?;
+    Ok(tables)
 }
 
 /// The tables that a query names; nothing of them is read. With `raw` those that lie raw only are known too.
 pub fn tables_of(site: &Site<'_>, sql: &str, raw: Option<&Listed>) -> Result<Vec<TableName>> {
-    let context = session(site.archive, site.memory, site.threads)?;
     let mut tables: Vec<TableName> = Vec::new();
-    for reference in references(&context, &statement(&Words::of(sql)?.spelled([]))?)? {
+    for reference in references(&statement(&Words::of(sql)?.spelled([]))?)? {
         let name = resolve(site, &reference, raw)?;
         if !tables.contains(&name) {
             tables.push(name);

@@ -21,7 +21,7 @@ use crate::archive::survey::Survey;
 use crate::archive::{DAY, QuarantineItem, read_bytes, read_items};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{ObjectId, Quarantined};
-use crate::pipeline::{inspect, lines};
+use crate::pipeline::{Inspected, inspect, lines};
 use crate::plan::Planned;
 use crate::record::{Member, members, time};
 use crate::source::Line;
@@ -34,14 +34,16 @@ const BATCH_BYTES: usize = 8 << 20;
 
 /// The records of one table that are in no segment.
 pub struct RawRows {
-    pub objects: Vec<Waiting>,
-    pub quarantine: Vec<Quarantined>,
-    pub archive: Store,
-    pub columns: Vec<Column>,
+    objects: Vec<(Waiting, Inspected)>,
+    quarantine: Vec<Quarantined>,
+    archive: Store,
+    columns: Vec<Column>,
     /// The time column's name.
-    pub time: Option<String>,
+    time: Option<String>,
     /// Longer lines are told as not read.
-    pub max_record: usize,
+    max_record: usize,
+    /// Objects with the very bytes of another.
+    pub copies: u64,
     pub trouble: Trouble,
 }
 
@@ -57,32 +59,65 @@ impl Trouble {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(what.into()).or_default() += 1;
     }
 
+    fn unread(&self, planned: &Planned, reason: &str) {
+        self.add(format!("raw object {} could not be read: {reason}", id_of(planned)));
+    }
+
     pub fn counts(&self) -> BTreeMap<String, u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl RawRows {
-    /// The columns that the table has or, archived today, would have: found by looking at every raw record.
-    pub fn survey(&mut self, schema: &mut TableSchema) -> Result<()> {
+    /// Looks at every object and record. `schema` gets the columns that the table would have, were all of it archived now.
+    /// An object whose SHA-256 `is_copy` knows, or that another one of these has, is left out, as a run counts it as a
+    /// duplicate.
+    pub fn look(
+        waiting: Vec<Waiting>,
+        quarantine: Vec<Quarantined>,
+        archive: Store,
+        max_record: usize,
+        is_copy: &mut dyn FnMut(&str) -> bool,
+        schema: &mut TableSchema,
+    ) -> Result<Self> {
+        let (columns, time, trouble) = (Vec::new(), None, Trouble::default());
+        let mut raw =
+            RawRows { objects: Vec::new(), quarantine, archive, columns, time, max_record, copies: 0, trouble };
+        for waiting in waiting {
+            match inspect(&waiting.store, &waiting.planned, max_record) {
+                Ok(Inspected { unreadable: Some(reason), .. }) => raw.trouble.unread(&waiting.planned, &reason),
+                Ok(inspected) if inspected.from == 0 && is_copy(&inspected.sha256) => raw.copies += 1,
+                Ok(inspected) => raw.objects.push((waiting, inspected)),
+                Err(error) => raw.trouble.unread(&waiting.planned, error.reason()),
+            }
+        }
         let mut surveyor = Surveyor::resume(schema, &Survey::default());
-        self.each(&mut |_, record, members| {
+        // What it stumbles over, the reading will tell.
+        raw.each(&Trouble::default(), &mut |_, record, members| {
             surveyor.observe(record, members);
             true
         })?;
         schema.decide(surveyor.survey());
-        self.columns = schema.columns().to_vec();
-        self.time = schema.time_column().map(str::to_owned);
-        // Reading them again says the same again.
-        self.trouble = Trouble::default();
-        Ok(())
+        raw.columns = schema.columns().to_vec();
+        raw.time = schema.time_column().map(str::to_owned);
+        Ok(raw)
+    }
+
+    /// The objects that are read.
+    pub fn objects(&self) -> impl Iterator<Item = &Planned> {
+        self.objects.iter().map(|(waiting, _)| &waiting.planned)
+    }
+
+    /// The records in quarantine, and the objects that lie there whole.
+    pub fn quarantined(&self) -> u64 {
+        self.quarantine.iter().map(|one| one.file.records).sum()
     }
 
     /// Gives batches of `schema` until `take` has enough.
     pub fn read(&self, schema: &SchemaRef, uncast: &Uncast, take: &mut dyn FnMut(RecordBatch) -> bool) -> Result<()> {
         let mut rows = Rows::new(self, schema);
         let mut failed = None;
-        self.each(&mut |source, record, members| {
+        self.each(&self.trouble, &mut |source, record, members| {
             rows.push(source, record, members);
             if rows.count < BATCH_ROWS && rows.bytes < BATCH_BYTES {
                 return true;
@@ -106,15 +141,15 @@ impl RawRows {
     }
 
     /// Calls `see` with each record's place and members until it says no.
-    fn each(&self, see: &mut See<'_>) -> Result<()> {
-        for waiting in &self.objects {
-            if !self.object(&waiting.store, &waiting.planned, see)? {
+    fn each(&self, trouble: &Trouble, see: &mut See<'_>) -> Result<()> {
+        for (waiting, inspected) in &self.objects {
+            if !self.object(waiting, inspected, trouble, see) {
                 return Ok(());
             }
         }
         for quarantined in &self.quarantine {
             for item in read_items(&self.archive, quarantined)? {
-                if !self.item(quarantined, &item, see)? {
+                if !self.item(quarantined, &item, trouble, see)? {
                     return Ok(());
                 }
             }
@@ -122,56 +157,49 @@ impl RawRows {
         Ok(())
     }
 
-    fn object(&self, store: &Store, planned: &Planned, see: &mut See<'_>) -> Result<bool> {
-        let path = planned.object.aside_of.as_ref().unwrap_or(&planned.object.path);
-        let id = ObjectId { source: planned.object.source.clone(), path: path.clone() }.to_string();
-        let unread = |reason: &str| self.trouble.add(format!("raw object {id} could not be read: {reason}"));
-        let inspected = match inspect(store, planned, self.max_record) {
-            Ok(inspected) => inspected,
-            Err(error) => {
-                unread(error.reason());
-                return Ok(true);
-            }
-        };
-        if let Some(reason) = &inspected.unreadable {
-            unread(reason);
-            return Ok(true);
-        }
-        let mut lines = match lines(store, planned, &inspected, self.max_record) {
+    fn object(&self, waiting: &Waiting, inspected: &Inspected, trouble: &Trouble, see: &mut See<'_>) -> bool {
+        let (planned, id) = (&waiting.planned, id_of(&waiting.planned).to_string());
+        let mut lines = match lines(&waiting.store, planned, inspected, self.max_record) {
             Ok(lines) => lines,
             Err(error) => {
-                unread(error.reason());
-                return Ok(true);
+                trouble.unread(planned, error.reason());
+                return true;
             }
         };
         let mut found = Vec::new();
         loop {
             match lines.next() {
                 Ok(Some(Line::Record { bytes, .. })) => match members(bytes, &mut found) {
-                    Ok(()) if !see(&id, bytes, &found) => return Ok(false),
+                    Ok(()) if !see(&id, bytes, &found) => return false,
                     Ok(()) => {}
                     Err(malformed) => {
-                        self.trouble.add(format!("a line of raw object {id} is no JSON object ({})", malformed.reason));
+                        trouble.add(format!("a line of raw object {id} is no JSON object ({})", malformed.reason));
                     }
                 },
                 Ok(Some(Line::Oversized { first, .. })) => {
                     if first {
-                        self.trouble.add(format!("a record of raw object {id} is too large"));
+                        trouble.add(format!("a record of raw object {id} is too large"));
                     }
                 }
-                Ok(None) => return Ok(true),
+                Ok(None) => return true,
                 Err(error) => {
-                    unread(&error.to_string());
-                    return Ok(true);
+                    trouble.unread(planned, &error.to_string());
+                    return true;
                 }
             }
         }
     }
 
-    fn item(&self, quarantined: &Quarantined, item: &QuarantineItem, see: &mut See<'_>) -> Result<bool> {
+    fn item(
+        &self,
+        quarantined: &Quarantined,
+        item: &QuarantineItem,
+        trouble: &Trouble,
+        see: &mut See<'_>,
+    ) -> Result<bool> {
         let id = ObjectId { source: item.source.clone(), path: item.path.clone() }.to_string();
         if item.whole_object || item.bytes > self.max_record as u64 {
-            self.trouble.add(format!("quarantine item of {id} could not be read: {}", item.reason));
+            trouble.add(format!("quarantine item of {id} could not be read: {}", item.reason));
             return Ok(true);
         }
         let bytes = read_bytes(&self.archive, quarantined, item)?;
@@ -179,11 +207,17 @@ impl RawRows {
         match members(&bytes, &mut found) {
             Ok(()) => Ok(see(&id, &bytes, &found)),
             Err(malformed) => {
-                self.trouble.add(format!("quarantine item of {id} is no JSON object ({})", malformed.reason));
+                trouble.add(format!("quarantine item of {id} is no JSON object ({})", malformed.reason));
                 Ok(true)
             }
         }
     }
+}
+
+/// The object, under the name it had before it was set aside.
+fn id_of(planned: &Planned) -> ObjectId {
+    let path = planned.object.aside_of.as_ref().unwrap_or(&planned.object.path);
+    ObjectId { source: planned.object.source.clone(), path: path.clone() }
 }
 
 impl fmt::Debug for RawRows {

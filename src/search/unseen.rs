@@ -83,9 +83,10 @@ fn waiting(state: &State, object: RawObject) -> Option<Planned> {
     if same && outcome.size == object.size {
         return stays_raw(known).then_some(Planned { object, known: None });
     }
-    let grew = object.size > outcome.size && outcome.duplicate_of.is_none() && outcome.unreadable.is_none();
+    // As a run would: it may have been touched only, or have grown.
+    let goes_on = object.size >= outcome.size && outcome.duplicate_of.is_none() && outcome.unreadable.is_none();
     let resumed = Known { continues: id, resume: outcome.resume, size: outcome.size, sha256: outcome.sha256.clone() };
-    Some(Planned { known: (grew && !stays_raw(known)).then_some(resumed), object })
+    Some(Planned { known: (goes_on && !stays_raw(known)).then_some(resumed), object })
 }
 
 fn earliest(object: &RawObject, rule: &dyn Fn(&TableName) -> Option<Rule>) -> Option<i64> {

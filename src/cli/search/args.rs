@@ -18,7 +18,7 @@ pub struct SearchArgs {
     #[arg(long)]
     pub strict: bool,
     /// Show what would be read, and read nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["strict", "timeout", "output", "by"])]
     pub explain: bool,
     /// Refuse to read more than this, like 10GB
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]

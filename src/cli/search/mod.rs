@@ -24,7 +24,7 @@ use crate::access::{Ended, What};
 use crate::error::{Error, Kind, Result};
 use crate::names::TableName;
 use crate::policy::{PolicySet, Rule};
-use crate::search::{Answer, Cut, Listed, Opened, Query, SearchRequest, Site, list, tables_of};
+use crate::search::{Answer, Cut, Estimate, Listed, Opened, Query, SearchRequest, Site, list, tables_of};
 use crate::storage::Missing;
 
 /// A terminal wants no more; whoever does says --limit.
@@ -104,7 +104,7 @@ fn give<'a>(
 ) -> Result<Answer> {
     let query = Query::plan(site, request, raw)?;
     if let Some(most) = search.max_scan {
-        within(&query, most)?;
+        within(&query.estimate()?, most)?;
     }
     let listed = if search.strict {
         let listed = listed()?;
@@ -181,6 +181,10 @@ fn query_text(sql: &str) -> Result<String> {
 }
 
 fn explain(query: &Query, search: &SearchArgs, output: &mut Output) -> Result<u8> {
+    if !matches!(output.format, Format::Text | Format::Json) {
+        return Err(Error::new(Kind::Usage, "explaining a search", "what it would read is told as text or JSON")
+            .with_hint("leave --format out, or say --format json"));
+    }
     let estimate = query.estimate()?;
     if output.is_json() {
         output.json(&json!({ "estimate": estimate, "steps": query.steps().lines().collect::<Vec<_>>() }))?;
@@ -192,13 +196,12 @@ fn explain(query: &Query, search: &SearchArgs, output: &mut Output) -> Result<u8
         output.line(query.steps().trim_end())?;
     }
     if let Some(most) = search.max_scan {
-        within(query, most)?;
+        within(&estimate, most)?;
     }
     Ok(0)
 }
 
-fn within(query: &Query, most: u64) -> Result<()> {
-    let estimate = query.estimate()?;
+fn within(estimate: &Estimate, most: u64) -> Result<()> {
     if estimate.bytes <= most {
         return Ok(());
     }

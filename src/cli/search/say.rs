@@ -20,7 +20,12 @@ pub fn answer(answer: &Answer) -> Vec<String> {
         lines.extend(not_seen(&table.not_seen, Command::Search).into_iter().map(|line| format!("  not seen: {line}")));
         if let Some(raw) = &table.raw_included {
             let objects = count(raw.objects, "raw object", "raw objects");
-            lines.push(format!("  read too: {objects}, {} in quarantine", count(raw.quarantined, "record", "records")));
+            let copies = match raw.copies {
+                0 => String::new(),
+                copies => format!(" ({} of what is read already left out)", count(copies, "copy", "copies")),
+            };
+            let records = count(raw.quarantined, "record", "records");
+            lines.push(format!("  read too: {objects}{copies}, {records} in quarantine"));
             let unreadable = raw.unreadable.iter();
             lines.extend(unreadable.map(|(what, times)| format!("  not seen: {what}{}", times_text(*times))));
         }
@@ -32,8 +37,9 @@ pub fn answer(answer: &Answer) -> Vec<String> {
 }
 
 fn searched(table: &TableAnswer) -> String {
-    let days = format!("{} of {} searched", number(table.days_searched), count(table.days, "day", "days"));
-    let range = match (table.from, table.to) {
+    let days =
+        format!("{} of {} searched", number(table.coverage.days_searched), count(table.coverage.days, "day", "days"));
+    let range = match (table.coverage.from, table.coverage.to) {
         (None, None) => String::new(),
         (Some(from), None) => format!(", from {from}"),
         (None, Some(to)) => format!(", until {to}"),
@@ -50,13 +56,16 @@ fn times_text(times: u64) -> String {
 pub fn estimate(estimate: &Estimate) -> Vec<String> {
     let mut lines = Vec::new();
     for table in &estimate.tables {
-        let days = format!("{} of {}", number(table.days_searched), count(table.days, "day", "days"));
-        let segments =
-            format!("{} of {}", number(table.segments_searched), count(table.segments, "segment", "segments"));
+        let days = format!("{} of {}", number(table.coverage.days_searched), count(table.coverage.days, "day", "days"));
+        let segments = format!(
+            "{} of {}",
+            number(table.coverage.segments_searched),
+            count(table.coverage.segments, "segment", "segments")
+        );
         lines.push(format!("{}: {days}, {segments}", table.table));
-        if table.from.is_some() || table.to.is_some() {
+        if table.coverage.from.is_some() || table.coverage.to.is_some() {
             let side = |at: Option<jiff::Timestamp>| at.map_or_else(|| "…".to_owned(), |at| at.to_string());
-            lines.push(format!("  time     {} to {}", side(table.from), side(table.to)));
+            lines.push(format!("  time     {} to {}", side(table.coverage.from), side(table.coverage.to)));
         }
         lines.push(format!("  rows     {} to be looked at, at most", number(table.rows)));
         let columns = count(table.columns.len() as u64, "column", "columns");

@@ -152,3 +152,22 @@ fn a_table_with_a_dot_in_its_name_is_found_as_it_is_shown() {
         assert_eq!(site.rows(&format!("SELECT n FROM {from}")), [r#"{"n":1}"#], "{from}");
     }
 }
+
+#[test]
+fn what_is_a_copy_is_not_found_twice() {
+    let site = Site::new();
+    let one = record("2024-03-01T00:00:00Z", 1);
+    site.write("T/2024/03/01/00/a", &one);
+    site.run_well("2024-03-02T00:00:00Z");
+    site.write("T/2024/03/01/01/copy", &one);
+    let other = record("2024-03-02T00:00:00Z", 2);
+    site.write("T/2024/03/02/00/b", &other);
+    site.write("T/2024/03/02/01/copy of b", &other);
+    // Touched, not changed.
+    site.modify("T/2024/03/01/00/a", "2024-03-02T12:00:00Z");
+    let found = site.search("SELECT n FROM T ORDER BY n", &["--include-raw"]);
+    assert_eq!(found.rows, [json!({ "n": 1 }), json!({ "n": 2 })], "{}", found.errors);
+    assert_eq!(found.answer["tables"][0]["raw_included"]["copies"], json!(2));
+    site.run_well("2024-03-05T00:00:00Z");
+    assert_eq!(site.rows("SELECT n FROM T ORDER BY n"), [r#"{"n":1}"#, r#"{"n":2}"#]);
+}

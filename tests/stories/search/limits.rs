@@ -95,10 +95,15 @@ fn what_would_be_read_is_told_and_can_be_refused() {
     let (bytes, all) = (one["bytes"].as_u64().unwrap(), one["segment_bytes"].as_u64().unwrap());
     assert!(0 < bytes && bytes < all, "{one}");
 
+    assert!(!site.path().join("archive/access").exists(), "nothing was asked of the records");
+    for other in [&["--strict"][..], &["--output", "x.json"], &["--format", "csv"]] {
+        let (code, _, said) = site.holdfast(&[&["search", "SELECT n FROM T", "--explain"], other].concat());
+        assert_eq!(code, 2, "{other:?}: {said}");
+    }
+
     let found = site.search("SELECT * FROM T", &["--max-scan", "1KB"]);
     assert!(found.code == 1 && found.rows.is_empty() && found.errors.contains("--max-scan"), "{}", found.errors);
     assert_eq!(site.search("SELECT * FROM T", &["--max-scan", "1GB"]).code, 0);
-    assert!(!site.path().join("archive/access").exists() || !out.contains("recorded"), "explaining reads no record");
 }
 
 #[test]
