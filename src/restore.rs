@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::archive::print::RowPrinter;
 use crate::archive::schema::TableSchema;
-use crate::archive::{Table, catalogue, segment_location};
+use crate::archive::{Table, segment_location};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Segment, State};
 use crate::names::TableName;
@@ -109,14 +109,7 @@ pub fn restore(
 ) -> Result<Manifest> {
     let known = state.tables.get(&request.table.key()).ok_or_else(|| no_such_table(state, &request.table))?;
     let table = Table::open(archive, &known.name)?;
-    let delta = table.schema()?.ok_or_else(|| {
-        Error::new(
-            Kind::Damaged,
-            format!("opening the table {}", known.name),
-            "the ledger knows it, but it is not there",
-        )
-    })?;
-    let schema = TableSchema::from_delta(catalogue::find(&known.name.table), &delta)?;
+    let schema = table.known_schema()?;
     let predicate = request.predicate.as_deref();
     let predicate = predicate.map(|text| Predicate::parse(archive, text, &schema, request.now)).transpose()?;
     let live = table.files()?;

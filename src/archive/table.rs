@@ -17,7 +17,8 @@ use object_store::prefix::PrefixStore;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::schema::{DAY, PART};
+use super::catalogue;
+use super::schema::{DAY, PART, TableSchema};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{CommittedTable, Head, Segment, TableDetail, log_version, sha256_hex};
 use crate::names::TableName;
@@ -76,6 +77,16 @@ impl Table {
         let Some(delta) = &self.delta else { return Ok(None) };
         let snapshot = delta.snapshot().map_err(|error| self.failed("reading the schema of", error))?;
         Ok(Some(snapshot.schema().as_ref().clone()))
+    }
+
+    /// The columns of a table that must be there, since the ledger knows it.
+    pub fn known_schema(&self) -> Result<TableSchema> {
+        let delta = self.schema()?.ok_or_else(|| {
+            let reason = "the ledger knows it, but it is not there";
+            Error::new(Kind::Damaged, format!("opening the table {}", self.name), reason)
+                .with_hint("`holdfast verify` says what else is missing")
+        })?;
+        TableSchema::from_delta(catalogue::find(&self.name.table), &delta)
     }
 
     /// The paths in the snapshot, relative to the table, with their sizes in bytes.

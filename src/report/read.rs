@@ -9,16 +9,15 @@ use jiff::civil::Date;
 use super::columns::Columns;
 use super::facts::HourGaps;
 use super::gaps::{HOUR, HoursSeen};
-use crate::archive::schema::TableSchema;
-use crate::archive::{Table, catalogue, segment_location};
-use crate::error::{Error, Kind, Result};
+use crate::archive::{Table, segment_location};
+use crate::error::{Error, Result};
 use crate::ledger::KnownTable;
 use crate::pipeline::peek::{footer, times};
 use crate::storage::Store;
 
 /// The columns of a table, counted from the footers of its segments. With the reasons why segments are left out.
 pub fn read_columns(archive: &Store, known: &KnownTable) -> Result<(Columns, Vec<String>)> {
-    let mut columns = Columns::new(&schema(archive, known)?);
+    let mut columns = Columns::new(&Table::open(archive, &known.name)?.known_schema()?);
     let mut failures = Vec::new();
     for (segment, _) in known.segments.values() {
         match footer(archive, &segment_location(&known.name, &segment.path)) {
@@ -38,7 +37,7 @@ pub fn newest_hours(archive: &Store, known: &KnownTable, days: usize) -> (HourGa
         gaps.not_read = Some(if days == 0 { "not asked for" } else { "nothing is archived" }.into());
         return (gaps, Vec::new());
     }
-    let schema = match schema(archive, known) {
+    let schema = match Table::open(archive, &known.name).and_then(|table| table.known_schema()) {
         Ok(schema) => schema,
         Err(error) => {
             gaps.not_read = Some("the table cannot be opened".into());
@@ -60,18 +59,6 @@ pub fn newest_hours(archive: &Store, known: &KnownTable, days: usize) -> (HourGa
     gaps.ranges = seen.missing();
     gaps.hours = gaps.ranges.iter().map(|range| range.hours).sum();
     (gaps, failures)
-}
-
-fn schema(archive: &Store, known: &KnownTable) -> Result<TableSchema> {
-    let delta = Table::open(archive, &known.name)?.schema()?.ok_or_else(|| {
-        Error::new(
-            Kind::Damaged,
-            format!("opening the table {}", known.name),
-            "the ledger knows it, but it is not there",
-        )
-        .with_hint("`holdfast verify` says what else is missing")
-    })?;
-    TableSchema::from_delta(catalogue::find(&known.name.table), &delta)
 }
 
 fn told(error: &Error) -> String {

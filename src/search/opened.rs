@@ -92,12 +92,11 @@ pub fn open(site: &Site<'_>, name: &TableName, words: &Words, raw: Option<&Liste
         Some(delta) if strange_files(site.state, known, &delta)? == 0 => delta,
         _ => Table::open(site.archive, known.map_or(name, |known| &known.name))?,
     };
-    let catalogued = catalogue::find(&name.table);
-    let mut schema = match delta.schema()? {
-        Some(delta) => TableSchema::from_delta(catalogued, &delta)?,
+    let mut schema = match known {
+        Some(_) => delta.known_schema()?,
         None => {
             let rule = (site.rule)(name).filter(|rule| rule.clock == ClockSource::Event);
-            TableSchema::new(catalogued, rule.as_ref().map(|rule| rule.time_column.as_str()))?
+            TableSchema::new(catalogue::find(&name.table), rule.as_ref().map(|rule| rule.time_column.as_str()))?
         }
     };
     let live = delta.files()?;

@@ -115,6 +115,9 @@ fn a_missing_segment_is_damage_and_no_answer() {
     assert_eq!((found.code, found.rows.len()), (5, 0), "{}", found.errors);
     assert!(found.errors.contains("holdfast verify"), "{}", found.errors);
     assert_eq!(site.search("SELECT * FROM T WHERE TimeGenerated < '2024-03-03'", &[]).rows.len(), 6);
+    std::fs::remove_dir_all(site.path().join("archive/tables/main/T")).unwrap();
+    let found = site.search("SELECT count(*) FROM T", &[]);
+    assert!(found.code == 5 && found.rows.is_empty(), "a table that is gone has no rows to count: {}", found.errors);
 }
 
 #[test]
