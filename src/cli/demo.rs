@@ -10,6 +10,7 @@ use super::args::{Args, DemoArgs};
 use super::nights::two_years;
 use super::open::House;
 use super::output::{Output, count, number, size};
+use super::search::shown;
 use super::{run as run_command, verify as verify_command};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
@@ -73,18 +74,18 @@ pub fn demo(_: &Args, demo: &DemoArgs, output: &mut Output) -> Result<u8> {
         &[vec![intro, String::new()], run_command::lines(&second)].concat(),
     )?;
 
+    let mut lines = vec![format!("$ holdfast search \"{QUESTION}\"")];
+    lines.extend(shown(&house, QUESTION)?);
+    lines.push(String::new());
     let restored = restore_all(&house)?;
-    let mut lines: Vec<String> = restored
-        .iter()
-        .map(|(table, records, same)| {
-            let verdict =
-                if *same { "exactly the records that were archived" } else { "NOT the records that were archived" };
-            format!("{table}: {}, {verdict}", count(*records, "record", "records"))
-        })
-        .collect();
+    lines.extend(restored.iter().map(|(table, records, same)| {
+        let verdict =
+            if *same { "exactly the records that were archived" } else { "NOT the records that were archived" };
+        format!("{table}: {}, {verdict}", count(*records, "record", "records"))
+    }));
     lines.push(String::new());
     lines.push("The raw files are gone; every record comes back value for value, digit for digit.".into());
-    say(output, "4. Every record can be restored", &lines)?;
+    say(output, "4. Every record can be found and restored", &lines)?;
 
     check_all(&house, "5. Everything that was written is checked", output)?;
 
@@ -94,6 +95,9 @@ pub fn demo(_: &Args, demo: &DemoArgs, output: &mut Output) -> Result<u8> {
     let same = restored.iter().all(|(_, _, same)| *same);
     Ok(if same { found.exit_code() } else { Kind::Damaged.exit_code() })
 }
+
+/// What an auditor might ask first.
+const QUESTION: &str = "SELECT Account, count(*) AS failures FROM SecurityEvent WHERE EventID = 4625 GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 3";
 
 fn check_all(house: &House, title: &str, output: &mut Output) -> Result<Verification> {
     let (archive, ledger) = (house.archive(Missing::Refuse)?, house.ledger(Missing::Refuse)?);
@@ -237,6 +241,10 @@ fn next_steps(folder: &Path) -> Vec<String> {
     vec![
         format!("{config} status"),
         "    what an on-call engineer wants to know".into(),
+        format!("{config} search \"SELECT * FROM HomegrownAppAudit LIMIT 3\""),
+        "    what is left, in SQL; the last lines say what the answer lacks".into(),
+        format!("{config} report --output report.html"),
+        "    what is kept and what is gone, drawn".into(),
         format!("{config} why HomegrownAppAudit 2024-03-01"),
         "    the dates of a day, its rule, and what stands in its way".into(),
         format!("{config} why SecurityEvent 2024-03-01 --certificate"),

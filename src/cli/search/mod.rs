@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use self::text::TextRows;
 use self::write::{RowWriter, abandon};
 use super::args::{Args, Format};
 use super::open::{House, threads};
@@ -88,6 +89,30 @@ pub fn search(args: &Args, search: &SearchArgs, output: &mut Output) -> Result<u
         return Err(incomplete(&answer));
     }
     Ok(if whole { 0 } else { Kind::Incomplete.exit_code() })
+}
+
+/// A question and its answer in words, for the demo, which shows how it is done; nobody's question, so that none is recorded.
+pub fn shown(house: &House, sql: &str) -> Result<Vec<String>> {
+    let (archive, chain) = (house.archive(Missing::Refuse)?, house.chain()?);
+    let policies = PolicySet::read_folder(&house.settings.policies).ok();
+    let rule = |table: &TableName| -> Option<Rule> { policies.as_ref()?.rule_for(table) };
+    let site = Site {
+        archive: &archive,
+        state: chain.state(),
+        rule: &rule,
+        now: house.now_of(chain.state()),
+        memory: house.settings.memory,
+        threads: threads(),
+        opened: Opened::default(),
+    };
+    let query = Query::plan(&site, &SearchRequest { sql: sql.to_owned(), limit: None }, None)?;
+    let mut rows = TextRows::new(query.schema(), None);
+    let failed = |error| Error::from_source(Kind::Internal, "writing the answer", error);
+    let (count, cut) =
+        query.rows(std::future::pending(), &mut |batch| rows.take(batch).map(|()| true).map_err(failed))?;
+    let listed = list(&house.sources()?, site.state, &rule, site.now);
+    let answer = query.answer(&site, &listed, count, cut);
+    Ok(rows.lines().into_iter().chain(say::answer(&answer)).collect())
 }
 
 /// Plans, checks what was asked to be checked, and gives the rows.

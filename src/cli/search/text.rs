@@ -2,8 +2,6 @@
 //!
 //! Invariant: no control character of a log reaches the terminal (an attacker may have written the log).
 
-use std::io::{self, Write};
-
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
@@ -47,35 +45,37 @@ impl TextRows {
         Ok(())
     }
 
-    pub fn print(self, out: &mut impl Write) -> io::Result<()> {
+    /// The rows as they are shown.
+    pub fn lines(self) -> Vec<String> {
         if self.names.is_empty() || self.rows.is_empty() {
-            return Ok(());
+            return Vec::new();
         }
         let cells: Vec<Vec<String>> =
             self.rows.iter().map(|row| row.iter().map(|cell| cell.clone().unwrap_or_default()).collect()).collect();
         let head: Vec<&str> = self.names.iter().map(String::as_str).collect();
         let lines = aligned(&head, &cells, &self.right);
         let widest = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
-        if self.width.is_none_or(|width| widest <= width) {
-            return lines.iter().try_for_each(|line| writeln!(out, "{line}"));
+        match self.width {
+            Some(width) if widest > width => self.one_by_one(width),
+            _ => lines,
         }
-        self.print_one_by_one(out)
     }
 
-    fn print_one_by_one(&self, out: &mut impl Write) -> io::Result<()> {
+    fn one_by_one(&self, width: usize) -> Vec<String> {
         let names = self.names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let mut lines = Vec::new();
         for (at, row) in self.rows.iter().enumerate() {
             let head = format!("── row {} ", number(at as u64 + 1));
-            let rule = self.width.unwrap_or(80).saturating_sub(head.chars().count());
-            writeln!(out, "{head}{}", "─".repeat(rule))?;
+            let rule = width.saturating_sub(head.chars().count());
+            lines.push(format!("{head}{}", "─".repeat(rule)));
             for (name, cell) in self.names.iter().zip(row) {
                 if let Some(cell) = cell {
                     let padding = names - name.chars().count();
-                    writeln!(out, "{name}{}  {cell}", " ".repeat(padding))?;
+                    lines.push(format!("{name}{}  {cell}", " ".repeat(padding)));
                 }
             }
         }
-        Ok(())
+        lines
     }
 }
 
@@ -99,9 +99,7 @@ mod tests {
         let batch = batch.unwrap();
         let mut rows = TextRows::new(&batch.schema(), width);
         rows.take(&batch).unwrap();
-        let mut out = Vec::new();
-        rows.print(&mut out).unwrap();
-        String::from_utf8(out).unwrap()
+        rows.lines().join("\n")
     }
 
     #[test]

@@ -93,7 +93,8 @@ impl RowWriter {
         };
         let place = match self {
             RowWriter::Text(rows, mut place) => {
-                rows.print(&mut place).map(|()| place).map_err(|error| ArrowError::IoError(error.to_string(), error))
+                let mut lines = rows.lines().into_iter();
+                lines.try_for_each(|line| writeln!(place, "{line}")).map(|()| place).map_err(ArrowError::from)
             }
             RowWriter::Json(mut writer) => writer
                 .finish()
