@@ -1,9 +1,10 @@
 //! The archive: rows in, sorted and typed Parquet in Delta tables out, and back to records.
 //!
 //! ```text
-//! catalogue ─┬─> schema ─> keys ─> rows ─> arrays ─> encode ─┬─> layout ─> segment      records to a segment
-//! survey ────┘      │                                spread ──┘
-//!                   └─────────────────────────────────────────> pages ─> print        a segment to records
+//! catalogue ─┬─> schema ─> keys ─┬─> rows ─> gather ─> layout ─┬─> segment      records to a segment
+//! survey ────┘      │    column ─┘           chunk, spread ────┘
+//!                   └────────────────────────────────────────────> pages ─> print        a segment to records
+//! chunk_bits ─> chunk_values ─> chunk_text ─> chunk_pages ─> chunk                 a column of a row group, encoded
 //! rest_names   which columns have values outside their column
 //! table        segments in a Delta table
 //! quarantine   what cannot be judged, as it was
@@ -16,10 +17,15 @@
 pub mod catalogue;
 pub mod survey;
 pub mod schema;
+mod column;
 pub mod keys;
 pub mod rows;
-mod arrays;
-mod encode;
+mod chunk_bits;
+mod chunk_values;
+mod chunk_text;
+mod chunk_pages;
+mod chunk;
+mod gather;
 mod spread;
 mod layout;
 mod rest_names;
@@ -28,6 +34,10 @@ mod pages;
 pub mod print;
 mod quarantine;
 mod table;
+#[cfg(test)]
+mod chunk_samples;
+#[cfg(test)]
+mod chunk_tests;
 #[cfg(test)]
 mod round_trip;
 

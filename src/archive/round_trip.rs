@@ -27,7 +27,8 @@ struct Written {
     summary: SegmentSummary,
 }
 
-fn push(buffer: &mut RowBuffer, record: &[u8], time_column: Option<&str>) {
+/// Records go to the lanes in turn, a few at a time.
+fn push(buffer: &mut RowBuffer, at: usize, record: &[u8], time_column: Option<&str>) {
     let mut members = Vec::new();
     token::members(record, &mut members).unwrap_or_else(|error| panic!("{error}: {record:?}"));
     let time = members.iter().find(|member| Some(member.key.of(record)) == time_column.map(str::as_bytes));
@@ -37,7 +38,11 @@ fn push(buffer: &mut RowBuffer, record: &[u8], time_column: Option<&str>) {
     let micros = moment.map_or(0, |moment| moment.micros);
     let day = Date::new(1970, 1, 1).unwrap() + jiff::Span::new().days(time::day(micros));
     let meta = RowMeta { day, part: buffer.part("main").unwrap(), micros, source: buffer.source("raw/one.json") };
-    buffer.push(record, &members, meta, record_digest(record, &members)).unwrap();
+    let chunk = at / 3;
+    let lane = chunk % buffer.lanes.len();
+    buffer.lanes[lane].begin_chunk(chunk as u32);
+    let digest = buffer.lanes[lane].push(record, meta).unwrap();
+    assert_eq!(digest, record_digest(record, &members));
 }
 
 fn write(buffer: &RowBuffer, schema: &mut TableSchema, options: &SegmentOptions) -> Vec<Written> {
@@ -68,10 +73,10 @@ fn restore(written: &Written, schema: &TableSchema) -> Vec<Vec<u8>> {
 
 /// Archives the records as one batch and checks that they all come back; gives the schema and the segments.
 fn round_trip(mut schema: TableSchema, records: &[Vec<u8>], options: &SegmentOptions) -> (TableSchema, Vec<Written>) {
-    let mut buffer = RowBuffer::new(&schema);
+    let mut buffer = RowBuffer::new(&schema, options.threads);
     let time_column = schema.time_column().map(str::to_string);
-    records.iter().for_each(|record| push(&mut buffer, record, time_column.as_deref()));
-    schema.decide(buffer.survey());
+    records.iter().enumerate().for_each(|(at, record)| push(&mut buffer, at, record, time_column.as_deref()));
+    schema.decide(&buffer.survey());
     let written = write(&buffer, &mut schema, options);
     check(records, &written, &schema);
     (schema, written)
@@ -241,21 +246,17 @@ proptest! {
         held in 1..4_usize,
     ) {
         let mut schema = plain();
-        let mut buffer = RowBuffer::new(&schema);
+        let mut buffer = RowBuffer::new(&schema, 2);
         let (head, tail) = records.split_at(held.min(records.len()));
-        head.iter().for_each(|record| push(&mut buffer, record, Some("TimeGenerated")));
+        head.iter().enumerate().for_each(|(at, record)| push(&mut buffer, at, record, Some("TimeGenerated")));
         let mut surveyor = Surveyor::resume(&schema, buffer.survey());
-        let mut members = Vec::new();
-        for record in tail {
-            token::members(record, &mut members).unwrap();
-            surveyor.observe(record, &members);
-        }
+        tail.iter().for_each(|record| surveyor.observe(record).unwrap());
         schema.decide(surveyor.survey());
         let decided = schema.columns().to_vec();
         let mut written = write(&buffer, &mut schema, &SegmentOptions::default());
         buffer.clear();
-        tail.iter().for_each(|record| push(&mut buffer, record, Some("TimeGenerated")));
-        prop_assert_eq!(schema.decide(buffer.survey()), 0);
+        tail.iter().enumerate().for_each(|(at, record)| push(&mut buffer, head.len() + at, record, Some("TimeGenerated")));
+        prop_assert_eq!(schema.decide(&buffer.survey()), 0);
         written.extend(write(&buffer, &mut schema, &SegmentOptions::default()));
         check(&records, &written, &schema);
         let (whole, _) = round_trip(plain(), &records, &SegmentOptions::default());
@@ -355,9 +356,9 @@ fn i10_the_file_declares_what_it_is() {
 fn a_file_that_is_not_sorted_by_its_time_column_does_not_say_so() {
     // Arrival counts here, and the rows' own times go back and forth.
     let mut schema = plain();
-    let mut buffer = RowBuffer::new(&schema);
+    let mut buffer = RowBuffer::new(&schema, 1);
     for time in ["2024-07-03T18:00:01Z", "2024-07-03T18:00:00Z"] {
-        push(&mut buffer, format!(r#"{{"TimeGenerated":"{time}"}}"#).as_bytes(), None);
+        push(&mut buffer, 0, format!(r#"{{"TimeGenerated":"{time}"}}"#).as_bytes(), None);
     }
     let written = write(&buffer, &mut schema, &SegmentOptions::default());
     assert!(!written[0].summary.sorted);

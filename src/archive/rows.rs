@@ -1,21 +1,35 @@
-//! The rows that the next segments will hold: their values by column, in one arena.
+//! The rows that the next segments will hold: their values by column, each distinct one once.
+//!
+//! Rows are kept in lanes, one for each thread that reads records, so that no thread waits for another; what is written
+//! does not tell the lanes apart. A row is named by a [`RowRef`].
 //!
 //! Invariants: every member of a pushed record is here once, as a value of a column or as text for `_hf_rest`; only
 //! nulls at the top level are dropped (restored as absent). Values keep the bytes they had in the record; what type
-//! they get is decided when a segment is written. [`RowBuffer::bytes`] counts capacity, not use, so that a caller who
-//! flushes at a limit stays below it (I11): no allocation here is larger than a chunk of the arena, a record, or the
-//! doubling of one column's index.
+//! they get is decided when a segment is written. [`Lane::bytes`] counts capacity, not use, so that a caller who
+//! flushes at a limit stays near it (I11).
+
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::civil::Date;
 
+use super::column::{Column, Full, Token, grow};
 use super::keys::{Keys, Slot};
 use super::schema::TableSchema;
 use super::survey::Survey;
 use crate::error::{Error, Kind, Result};
-use crate::record::token::Member;
+use crate::record::digest::{RecordHasher, SetDigest};
+use crate::record::field::FieldHasher;
+use crate::record::learned::LearnedKeys;
+use crate::record::token::{Malformed, Member, members_learned};
 
-/// The arena grows by so many bytes; a record of more gets a chunk of its own.
-const CHUNK_BYTES: usize = 4 << 20;
+/// A longer record is refused.
+const LONGEST_RECORD: usize = 1 << 31;
+/// Lanes are told apart by so many bits of a [`RowRef`].
+const LANE_BITS: u32 = 6;
+/// The most lanes of a buffer.
+pub const MOST_LANES: usize = 1 << LANE_BITS;
+/// A lane with so many rows takes no more.
+const MOST_ROWS: usize = 1 << (32 - LANE_BITS);
 
 /// What the archive says of a row beside its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,66 +44,201 @@ pub struct RowMeta {
     pub source: u32,
 }
 
-/// A value of a column: where its token lies after the start of its row.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Cell {
-    pub(super) row: u32,
-    start: u32,
-    /// Top bit: the token contains a backslash.
-    length: u32,
-}
+/// A row: its lane and its place there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RowRef(u32);
 
-const ESCAPED: u32 = 1 << 31;
+impl RowRef {
+    fn new(lane: usize, row: u32) -> Self {
+        RowRef(row << LANE_BITS | lane as u32)
+    }
 
-/// A token as it stood in the record.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Token<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) escaped: bool,
+    #[inline]
+    pub(super) fn lane(self) -> usize {
+        (self.0 & (MOST_LANES as u32 - 1)) as usize
+    }
+
+    /// Its place in the lane.
+    #[inline]
+    pub fn row(self) -> u32 {
+        self.0 >> LANE_BITS
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Row {
     meta: RowMeta,
+    /// Of the batch, counted as they were read.
     chunk: u32,
-    /// Of the row's bytes in its chunk: values one after the other, then the members for `_hf_rest`.
-    start: u32,
-    rest: u32,
-    end: u32,
+    /// Of its values and other members.
+    bytes: u32,
+}
+
+/// Rows of one table that one thread read.
+#[derive(Debug)]
+pub struct Lane {
+    learned: LearnedKeys,
+    members: Vec<Member>,
+    keys: Keys,
+    slots: Vec<Slot>,
+    /// By place in the survey.
+    columns: Vec<Column>,
+    hashers: Vec<FieldHasher>,
+    hasher: RecordHasher,
+    /// The members that can't be columns, as they were written, with commas between them.
+    rest: Column,
+    rest_text: Vec<u8>,
+    rows: Vec<Row>,
+    digests: Vec<u128>,
+    chunk: u32,
+}
+
+impl Lane {
+    /// An empty lane for a table with these columns; new ones are surveyed.
+    pub fn new(schema: &TableSchema) -> Self {
+        Lane {
+            learned: LearnedKeys::default(),
+            members: Vec::new(),
+            keys: Keys::new(schema, Survey::default()),
+            slots: Vec::new(),
+            columns: Vec::new(),
+            hashers: Vec::new(),
+            hasher: RecordHasher::new(),
+            rest: Column::default(),
+            rest_text: Vec::new(),
+            rows: Vec::new(),
+            digests: Vec::new(),
+            chunk: 0,
+        }
+    }
+
+    /// What is read from now on belongs to this chunk of the batch: rows of one time keep the order of their chunks.
+    pub fn begin_chunk(&mut self, chunk: u32) {
+        self.chunk = chunk;
+        self.keys.begin_chunk(chunk);
+    }
+
+    /// Reads a record; its members are held until the next is read.
+    pub fn read(&mut self, record: &[u8]) -> Result<&[Member], Malformed> {
+        members_learned(record, &mut self.learned, &mut self.members)?;
+        Ok(&self.members)
+    }
+
+    /// Keeps the record that was read last, and gives its digest. Fails if it has 2 GiB or more, or if the lane is full.
+    pub fn keep(&mut self, record: &[u8], meta: RowMeta) -> Result<u128> {
+        let attempted = "keeping a record for the archive";
+        if record.len() >= LONGEST_RECORD {
+            return Err(Error::new(Kind::Object, attempted, "it has 2 GiB or more"));
+        }
+        if self.rows.len() >= MOST_ROWS {
+            return Err(Error::new(Kind::Internal, attempted, "too many rows"));
+        }
+        let full = |Full| Error::new(Kind::Internal, attempted, "a column holds 4 GiB");
+        let row = self.rows.len() as u32;
+        self.keys.place(record, &self.members, self.learned.numbers(), &mut self.slots);
+        while self.columns.len() < self.keys.survey().columns.len() {
+            self.columns.push(Column::default());
+        }
+        self.rest_text.clear();
+        let mut bytes = 0;
+        for (member, slot) in self.members.iter().zip(&self.slots) {
+            let value = member.value.of(record);
+            match *slot {
+                Slot::Column(column) => {
+                    let column = column as usize;
+                    if column >= self.hashers.len() {
+                        self.hashers.extend((self.hashers.len()..=column).map(|at| self.keys.hasher(at)));
+                    }
+                    let digest = self.hashers[column].digest(value, member.kind, member.value_escaped);
+                    self.hasher.field(digest);
+                    let new = self.columns[column].push(row, value, member.value_escaped, digest as u64);
+                    if new.map_err(full)? {
+                        self.keys.see(column, member.kind, value);
+                    }
+                    bytes += value.len();
+                }
+                Slot::Rest => {
+                    let key = member.key.of(record);
+                    self.hasher.member(key, value, member.kind);
+                    if !self.rest_text.is_empty() {
+                        self.rest_text.push(b',');
+                    }
+                    self.rest_text.push(b'"');
+                    self.rest_text.extend_from_slice(key);
+                    self.rest_text.extend_from_slice(b"\":");
+                    self.rest_text.extend_from_slice(value);
+                }
+                Slot::Null => {}
+            }
+        }
+        let digest = self.hasher.finish();
+        if !self.rest_text.is_empty() {
+            bytes += self.rest_text.len();
+            let hash = xxhash_rust::xxh3::xxh3_64(&self.rest_text);
+            self.rest.push(row, &self.rest_text, false, hash).map_err(full)?;
+        }
+        grow(&mut self.rows, 1);
+        self.rows.push(Row { meta, chunk: self.chunk, bytes: bytes as u32 });
+        grow(&mut self.digests, 1);
+        self.digests.push(digest);
+        Ok(digest)
+    }
+
+    /// [`Lane::read`] and [`Lane::keep`]. Fails with [`Kind::Damaged`] if it is no record.
+    pub fn push(&mut self, record: &[u8], meta: RowMeta) -> Result<u128> {
+        self.read(record).map_err(|malformed| {
+            Error::new(Kind::Damaged, "keeping a record for the archive", format!("it is none: {malformed}"))
+        })?;
+        self.keep(record, meta)
+    }
+
+    /// How many rows are kept.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Memory in use, in bytes. Looks at each column: not for every record.
+    pub fn bytes(&self) -> usize {
+        self.columns.iter().map(Column::bytes).sum::<usize>()
+            + self.columns.capacity() * size_of::<Column>()
+            + self.hashers.iter().map(FieldHasher::bytes).sum::<usize>()
+            + self.hashers.capacity() * size_of::<FieldHasher>()
+            + self.rest.bytes()
+            + self.rest_text.capacity()
+            + self.rows.capacity() * size_of::<Row>()
+            + self.digests.capacity() * size_of::<u128>()
+            + self.learned.bytes()
+            + self.keys.bytes()
+    }
+
+    /// True if the lane takes no further chunk, whatever memory there is.
+    pub fn is_full(&self) -> bool {
+        self.rows.len() >= MOST_ROWS / 2
+    }
+
+    /// Forgets the rows and gives their memory back; what was learned and surveyed stays.
+    fn clear(&mut self) {
+        self.columns.iter_mut().for_each(|column| *column = Column::default());
+        self.rest = Column::default();
+        self.rest_text = Vec::new();
+        self.rows = Vec::new();
+        self.digests = Vec::new();
+    }
 }
 
 /// Rows of one table, kept until they are written.
 #[derive(Debug)]
 pub struct RowBuffer {
-    keys: Keys,
-    cells: Vec<Vec<Cell>>,
-    rows: Vec<Row>,
-    digests: Vec<u128>,
-    chunks: Vec<Vec<u8>>,
+    pub lanes: Vec<Lane>,
     parts: Vec<String>,
     sources: Vec<String>,
-    slots: Vec<Slot>,
-    cell_capacity: usize,
-    chunk_capacity: usize,
-    source_bytes: usize,
 }
 
 impl RowBuffer {
-    /// An empty buffer for a table with these columns; new ones are surveyed.
-    pub fn new(schema: &TableSchema) -> Self {
-        RowBuffer {
-            keys: Keys::new(schema, Survey::default()),
-            cells: Vec::new(),
-            rows: Vec::new(),
-            digests: Vec::new(),
-            chunks: Vec::new(),
-            parts: Vec::new(),
-            sources: Vec::new(),
-            slots: Vec::new(),
-            cell_capacity: 0,
-            chunk_capacity: 0,
-            source_bytes: 0,
-        }
+    /// An empty buffer with so many lanes, at least one.
+    pub fn new(schema: &TableSchema, lanes: usize) -> Self {
+        let lanes = (0..lanes.clamp(1, MOST_LANES)).map(|_| Lane::new(schema)).collect();
+        RowBuffer { lanes, parts: Vec::new(), sources: Vec::new() }
     }
 
     /// The number of a part for [`RowMeta::part`]; valid as long as the buffer.
@@ -105,66 +254,24 @@ impl RowBuffer {
     /// each object, as it is opened.
     pub fn source(&mut self, name: &str) -> u32 {
         if self.sources.last().is_none_or(|last| last != name) {
-            self.source_bytes += name.len();
             self.sources.push(name.to_string());
         }
         self.sources.len() as u32 - 1
     }
 
-    /// Keeps one record. `members` are those of `record`, `digest` is the record's. Fails, and keeps nothing, if the
-    /// record has 2 GiB or more, or if the buffer is full (2³² rows).
-    pub fn push(&mut self, record: &[u8], members: &[Member], meta: RowMeta, digest: u128) -> Result<()> {
-        let attempted = "keeping a record for the archive";
-        if record.len() >= ESCAPED as usize {
-            return Err(Error::new(Kind::Object, attempted, "it has 2 GiB or more"));
-        }
-        let row = u32::try_from(self.rows.len()).map_err(|_| Error::new(Kind::Internal, attempted, "too many rows"))?;
-        let mut slots = std::mem::take(&mut self.slots);
-        self.keys.place(record, members, &mut slots);
-        self.cells.resize_with(self.keys.survey().columns.len(), Vec::new);
-        // The values and the members for `_hf_rest` are parts of the record, so they never need more than it has.
-        let chunk = self.chunk_with(record.len());
-        let arena = &mut self.chunks[chunk];
-        let start = arena.len();
-        for (member, slot) in members.iter().zip(&slots) {
-            let Slot::Column(column) = *slot else { continue };
-            let cells = &mut self.cells[column as usize];
-            let length = member.value.len() as u32 | if member.value_escaped { ESCAPED } else { 0 };
-            let before = cells.capacity();
-            cells.push(Cell { row, start: (arena.len() - start) as u32, length });
-            self.cell_capacity += cells.capacity() - before;
-            arena.extend_from_slice(member.value.of(record));
-        }
-        let rest = arena.len();
-        for (member, _) in members.iter().zip(&slots).filter(|(_, slot)| **slot == Slot::Rest) {
-            if arena.len() > rest {
-                arena.push(b',');
-            }
-            arena.push(b'"');
-            arena.extend_from_slice(member.key.of(record));
-            arena.extend_from_slice(b"\":");
-            arena.extend_from_slice(member.value.of(record));
-        }
-        let row = Row { meta, chunk: chunk as u32, start: start as u32, rest: rest as u32, end: arena.len() as u32 };
-        self.rows.push(row);
-        self.digests.push(digest);
-        self.slots = slots;
-        Ok(())
-    }
-
     /// How many rows are kept.
     pub fn rows(&self) -> usize {
-        self.rows.len()
+        self.lanes.iter().map(Lane::rows).sum()
     }
 
     /// What was pushed for a row beside its record.
-    pub fn meta(&self, row: u32) -> RowMeta {
-        self.rows[row as usize].meta
+    pub fn meta(&self, row: RowRef) -> RowMeta {
+        self.row(row).meta
     }
 
-    /// The digest that was pushed with a row.
-    pub fn digest(&self, row: u32) -> u128 {
-        self.digests[row as usize]
+    /// The digest of the record of a row.
+    pub fn digest(&self, row: RowRef) -> u128 {
+        self.lanes[row.lane()].digests[row.row() as usize]
     }
 
     /// The part's name.
@@ -177,120 +284,85 @@ impl RowBuffer {
         &self.sources[source as usize]
     }
 
-    /// Memory in use, in bytes.
+    /// Memory in use, in bytes. Looks at each column: not for every record.
     pub fn bytes(&self) -> usize {
-        self.chunk_capacity
-            + self.cell_capacity * size_of::<Cell>()
-            + self.cells.capacity() * size_of::<Vec<Cell>>()
-            + self.rows.capacity() * size_of::<Row>()
-            + self.digests.capacity() * size_of::<u128>()
-            + self.sources.capacity() * size_of::<String>()
-            + self.source_bytes
-            + self.keys.bytes()
+        let names = self.sources.iter().map(String::capacity).sum::<usize>();
+        self.lanes.iter().map(Lane::bytes).sum::<usize>() + self.sources.capacity() * size_of::<String>() + names
     }
 
     /// What was seen of the batch so far, cleared rows included, for [`TableSchema::decide`].
-    pub fn survey(&self) -> &Survey {
-        self.keys.survey()
+    pub fn survey(&self) -> Survey {
+        self.names().first_spellings()
+    }
+
+    /// Every name under which a lane keeps values.
+    fn names(&self) -> Survey {
+        Survey::merged(self.lanes.iter().map(|lane| lane.keys.survey()))
     }
 
     /// Forgets the rows and gives their memory back; parts, sources and the survey stay.
     pub fn clear(&mut self) {
-        self.cells.iter_mut().for_each(|cells| *cells = Vec::new());
-        self.rows = Vec::new();
-        self.digests = Vec::new();
-        self.chunks = Vec::new();
-        self.cell_capacity = 0;
-        self.chunk_capacity = 0;
+        self.lanes.iter_mut().for_each(Lane::clear);
     }
 
-    /// The name of a column of this buffer.
-    pub(super) fn column_name(&self, column: usize) -> &str {
-        &self.keys.survey().columns[column].name
+    /// The columns that any row has a value for, under each exact name, in the order of first sight.
+    pub(super) fn columns(&self) -> Vec<RowColumn<'_>> {
+        let mut columns: Vec<RowColumn<'_>> = self
+            .names()
+            .columns
+            .into_iter()
+            .map(|column| RowColumn { name: column.name, lanes: vec![None; self.lanes.len()] })
+            .collect();
+        let places: HashMap<String, usize> =
+            columns.iter().enumerate().map(|(at, column)| (column.name.clone(), at)).collect();
+        for (number, lane) in self.lanes.iter().enumerate() {
+            for (surveyed, column) in lane.keys.survey().columns.iter().zip(&lane.columns) {
+                if let Some(&at) = places.get(&surveyed.name)
+                    && column.values() > 0
+                {
+                    columns[at].lanes[number] = Some(column);
+                }
+            }
+        }
+        columns.retain(|column| column.lanes.iter().any(Option::is_some));
+        columns
     }
 
-    /// The values of a column in the order of their rows; one list for each column.
-    pub(super) fn columns(&self) -> &[Vec<Cell>] {
-        &self.cells
-    }
-
-    /// The token of a cell.
-    pub(super) fn token(&self, cell: Cell) -> Token<'_> {
-        let row = &self.rows[cell.row as usize];
-        let start = (row.start + cell.start) as usize;
-        let bytes = &self.chunks[row.chunk as usize][start..start + (cell.length & !ESCAPED) as usize];
-        Token { bytes, escaped: cell.length & ESCAPED != 0 }
-    }
-
-    /// The members that can't be columns, as they were written, with commas between them.
-    pub(super) fn rest(&self, row: u32) -> &[u8] {
-        let row = &self.rows[row as usize];
-        &self.chunks[row.chunk as usize][row.rest as usize..row.end as usize]
+    /// The members that can't be columns.
+    pub(super) fn rest(&self) -> RowColumn<'_> {
+        let lanes = self.lanes.iter().map(|lane| Some(&lane.rest).filter(|rest| rest.values() > 0)).collect();
+        RowColumn { name: String::new(), lanes }
     }
 
     /// The bytes of a row's values and other members.
-    pub(super) fn row_bytes(&self, row: u32) -> usize {
-        let row = &self.rows[row as usize];
-        (row.end - row.start) as usize
+    pub(super) fn row_bytes(&self, row: RowRef) -> usize {
+        self.row(row).bytes as usize
     }
 
-    /// A chunk with room for `bytes`.
-    fn chunk_with(&mut self, bytes: usize) -> usize {
-        if self.chunks.last().is_none_or(|chunk| chunk.capacity() - chunk.len() < bytes) {
-            let chunk = Vec::with_capacity(CHUNK_BYTES.max(bytes));
-            self.chunk_capacity += chunk.capacity();
-            self.chunks.push(chunk);
-        }
-        self.chunks.len() - 1
+    fn row(&self, row: RowRef) -> &Row {
+        &self.lanes[row.lane()].rows[row.row() as usize]
     }
 }
 
-/// Finds the cells of rows in one column; quick when the rows come in nearly the order they were pushed.
+/// One column of the rows in all lanes.
 #[derive(Debug)]
-pub(super) struct Cursor<'a> {
-    cells: &'a [Cell],
-    at: usize,
-    /// Every row has a value.
-    dense: bool,
+pub(super) struct RowColumn<'a> {
+    pub(super) name: String,
+    /// `None` where no row of the lane has a value.
+    pub(super) lanes: Vec<Option<&'a Column>>,
 }
 
-impl<'a> Cursor<'a> {
-    pub(super) fn new(buffer: &'a RowBuffer, column: usize) -> Self {
-        let cells = &buffer.cells[column];
-        Cursor { cells, at: 0, dense: cells.len() == buffer.rows.len() }
+impl RowColumn<'_> {
+    /// A row's value.
+    #[inline]
+    pub(super) fn token(&self, row: RowRef) -> Option<Token<'_>> {
+        let lane = self.lanes[row.lane()]?;
+        Some(lane.token(lane.find(row.row())?))
     }
 
-    /// False if no row of that span has a cell.
-    pub(super) fn reaches(&self, (first, last): (u32, u32)) -> bool {
-        let at = self.cells.partition_point(|cell| cell.row < first);
-        self.cells.get(at).is_some_and(|cell| cell.row <= last)
-    }
-
-    /// The row's cell, if it has one.
-    pub(super) fn find(&mut self, row: u32) -> Option<Cell> {
-        if self.dense {
-            return self.cells.get(row as usize).copied();
-        }
-        let at = self.at;
-        let next = self.cells.get(at);
-        if next.is_some_and(|cell| cell.row == row) {
-            self.at = at + 1;
-            return next.copied();
-        }
-        // Between two neighbours there is nothing to search for.
-        if next.is_none_or(|cell| cell.row > row) && (at == 0 || self.cells[at - 1].row < row) {
-            return None;
-        }
-        match self.cells.binary_search_by_key(&row, |cell| cell.row) {
-            Ok(found) => {
-                self.at = found + 1;
-                Some(self.cells[found])
-            }
-            Err(place) => {
-                self.at = place;
-                None
-            }
-        }
+    /// False if none of the rows between the first and the last in each lane has a value.
+    pub(super) fn reaches(&self, spans: &[(u32, u32)]) -> bool {
+        self.lanes.iter().zip(spans).any(|(lane, span)| lane.is_some_and(|column| column.reaches(*span)))
     }
 }
 
@@ -300,119 +372,136 @@ pub struct Group {
     pub day: Date,
     pub part: u16,
     /// In the order of their time, then of their arrival.
-    pub rows: Vec<u32>,
+    pub rows: Vec<RowRef>,
+}
+
+impl Group {
+    /// Of the records, as they were kept.
+    pub fn digest(&self, buffer: &RowBuffer) -> SetDigest {
+        let mut digest = SetDigest::default();
+        self.rows.iter().for_each(|&row| digest.add(buffer.digest(row)));
+        digest
+    }
 }
 
 /// All rows by day and part: days in order, parts as they are numbered.
 pub fn groups(buffer: &RowBuffer) -> Vec<Group> {
-    let mut order: Vec<u32> = (0..buffer.rows.len() as u32).collect();
-    order.sort_unstable_by_key(|&row| {
-        let meta = &buffer.rows[row as usize].meta;
-        (meta.day, meta.part, meta.micros, row)
-    });
-    let place = |row: &u32| (buffer.meta(*row).day, buffer.meta(*row).part);
-    let group = |rows: &[u32]| Group { day: place(&rows[0]).0, part: place(&rows[0]).1, rows: rows.to_vec() };
-    order.chunk_by(|a, b| place(a) == place(b)).map(group).collect()
+    let mut order: Vec<(i64, u32, RowRef)> = Vec::with_capacity(buffer.rows());
+    for (number, lane) in buffer.lanes.iter().enumerate() {
+        order.extend(lane.rows.iter().enumerate().map(|(at, row)| {
+            (row.meta.micros, row.chunk, RowRef::new(number, at as u32))
+        }));
+    }
+    order.sort_unstable();
+    let mut groups: BTreeMap<(Date, u16), Vec<RowRef>> = BTreeMap::new();
+    for (_, _, row) in order {
+        let meta = buffer.meta(row);
+        groups.entry((meta.day, meta.part)).or_default().push(row);
+    }
+    groups.into_iter().map(|((day, part), rows)| Group { day, part, rows }).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use jiff::civil::date;
-    use proptest::prelude::*;
 
     use super::*;
-    use crate::record::token;
 
-    fn push(buffer: &mut RowBuffer, record: &str, day: Date, micros: i64) {
-        let mut members = Vec::new();
-        token::members(record.as_bytes(), &mut members).unwrap();
+    fn push(buffer: &mut RowBuffer, lane: usize, record: &str, day: Date, micros: i64) {
         let meta = RowMeta { day, part: 0, micros, source: buffer.source("one") };
-        buffer.push(record.as_bytes(), &members, meta, 7).unwrap();
+        buffer.lanes[lane].push(record.as_bytes(), meta).unwrap();
     }
 
-    fn buffer() -> RowBuffer {
-        RowBuffer::new(&TableSchema::new(None, None).unwrap())
+    fn buffer(lanes: usize) -> RowBuffer {
+        RowBuffer::new(&TableSchema::new(None, None).unwrap(), lanes)
     }
 
     #[test]
     fn rows_are_grouped_by_day_and_sorted_by_time_then_arrival() {
-        let mut buffer = buffer();
+        let mut buffer = buffer(2);
         let (one, two) = (date(2024, 1, 1), date(2024, 1, 2));
-        for (day, micros) in [(two, 5), (one, 9), (two, 3), (one, 2), (two, 3)] {
-            push(&mut buffer, "{}", day, micros);
+        for (chunk, (day, micros)) in [(two, 5), (one, 9), (two, 3), (one, 2), (two, 3)].into_iter().enumerate() {
+            let lane = usize::from(chunk > 2);
+            buffer.lanes[lane].begin_chunk(chunk as u32);
+            push(&mut buffer, lane, "{}", day, micros);
         }
+        let row = RowRef::new;
         assert_eq!(
             groups(&buffer),
-            [Group { day: one, part: 0, rows: vec![3, 1] }, Group { day: two, part: 0, rows: vec![2, 4, 0] }]
+            [
+                Group { day: one, part: 0, rows: vec![row(1, 0), row(0, 1)] },
+                Group { day: two, part: 0, rows: vec![row(0, 2), row(1, 1), row(0, 0)] }
+            ]
         );
     }
 
     #[test]
     fn parts_are_apart() {
-        let mut buffer = buffer();
+        let mut buffer = buffer(1);
         let (main, noise) = (buffer.part("main").unwrap(), buffer.part("noise").unwrap());
         assert_eq!((main, noise, buffer.part("main").unwrap()), (0, 1, 0));
         for part in [noise, main, noise] {
             let meta = RowMeta { day: date(2024, 1, 1), part, micros: 0, source: 0 };
-            buffer.push(b"{}", &[], meta, 0).unwrap();
+            buffer.lanes[0].push(b"{}", meta).unwrap();
         }
         let found: Vec<_> = groups(&buffer).into_iter().map(|group| (group.part, group.rows)).collect();
-        assert_eq!(found, [(0, vec![1]), (1, vec![0, 2])]);
+        let row = |row| RowRef::new(0, row);
+        assert_eq!(found, [(0, vec![row(1)]), (1, vec![row(0), row(2)])]);
         assert_eq!(buffer.part_name(noise), "noise");
     }
 
     #[test]
     fn a_row_keeps_its_values_and_other_members() {
-        let mut buffer = buffer();
-        push(&mut buffer, r#"{ "a" : "x\n" , "b c":[ 1 ],"n":null, "_hf_x" : {} }"#, date(2024, 1, 1), 0);
-        let mut cursor = Cursor::new(&buffer, 0);
-        let token = buffer.token(cursor.find(0).unwrap());
+        let mut buffer = buffer(1);
+        push(&mut buffer, 0, r#"{ "a" : "x\n" , "b c":[ 1 ],"n":null, "_hf_x" : {} }"#, date(2024, 1, 1), 0);
+        let row = RowRef::new(0, 0);
+        let columns = buffer.columns();
+        assert_eq!(columns.len(), 1);
+        let token = columns[0].token(row).unwrap();
         assert_eq!((token.bytes, token.escaped), (&br#""x\n""#[..], true));
-        assert_eq!(buffer.rest(0), br#""b c":[ 1 ],"_hf_x":{}"#);
-        assert_eq!((buffer.digest(0), buffer.source_name(buffer.meta(0).source)), (7, "one"));
+        assert_eq!(buffer.rest().token(row).unwrap().bytes, br#""b c":[ 1 ],"_hf_x":{}"#);
+        assert_eq!(buffer.source_name(buffer.meta(row).source), "one");
+    }
+
+    #[test]
+    fn lanes_know_their_columns_by_name_in_the_order_of_first_sight() {
+        let mut buffer = buffer(2);
+        for (chunk, (lane, record)) in
+            [(1, r#"{"b":1,"a":1}"#), (0, r#"{"c":1,"a":2.5}"#), (1, r#"{"A":1}"#)].into_iter().enumerate()
+        {
+            buffer.lanes[lane].begin_chunk(chunk as u32);
+            push(&mut buffer, lane, record, date(2024, 1, 1), 0);
+        }
+        let columns = buffer.columns();
+        let shown: Vec<_> =
+            columns.iter().map(|column| (column.name.as_str(), column.lanes[0].is_some(), column.lanes[1].is_some())).collect();
+        assert_eq!(shown, [("b", false, true), ("a", true, true), ("c", true, false)]);
+        let mut schema = TableSchema::new(None, None).unwrap();
+        schema.decide(&buffer.survey());
+        let kinds: Vec<_> = schema.columns().iter().map(|column| (column.name.as_str(), column.kind.word())).collect();
+        assert_eq!(kinds, [("b", "long"), ("a", "double"), ("c", "long")]);
     }
 
     #[test]
     fn i11_memory_is_counted_and_given_back() {
-        let mut buffer = buffer();
+        const LARGE: usize = 4 << 20;
+        let mut buffer = buffer(1);
         let empty = buffer.bytes();
-        let large = format!("{{\"a\":\"{}\"}}", "x".repeat(CHUNK_BYTES));
-        for _ in 0..5 {
-            push(&mut buffer, &large, date(2024, 1, 1), 0);
+        for n in 0..5 {
+            let large = format!("{{\"a\":\"{}\"}}", n.to_string().repeat(LARGE));
+            push(&mut buffer, 0, &large, date(2024, 1, 1), 0);
         }
-        assert!(buffer.bytes() > 5 * CHUNK_BYTES && buffer.bytes() < 6 * CHUNK_BYTES, "{}", buffer.bytes());
-        for _ in 0..100_000 {
-            push(&mut buffer, r#"{"a":1,"b":2}"#, date(2024, 1, 1), 0);
+        assert!(buffer.bytes() > 5 * LARGE && buffer.bytes() < 8 * LARGE, "{}", buffer.bytes());
+        for n in 0..100_000 {
+            push(&mut buffer, 0, &format!("{{\"a\":{n},\"b\":2}}"), date(2024, 1, 1), 0);
         }
-        // Two cells, a row and a digest for each.
-        assert!(buffer.bytes() > 5 * CHUNK_BYTES + 100_000 * (2 * 12 + 48 + 16), "{}", buffer.bytes());
+        // A token, its end, the number of the other, a row and a digest for each.
+        assert!(buffer.bytes() > 5 * LARGE + 100_000 * (5 + 4 + 4 + 32 + 16), "{}", buffer.bytes());
         buffer.clear();
         assert_eq!(buffer.rows(), 0);
         assert!(buffer.bytes() < empty + (64 << 10), "{}", buffer.bytes());
-        push(&mut buffer, r#"{"b":2}"#, date(2024, 1, 1), 0);
-        assert_eq!(buffer.column_name(1), "b");
-        assert_eq!(buffer.columns().iter().map(Vec::len).collect::<Vec<_>>(), [0, 1]);
-    }
-
-    proptest! {
-        #[test]
-        fn a_cursor_finds_what_is_there_in_any_order(
-            has in prop::collection::vec(any::<bool>(), 1..50),
-            order in prop::collection::vec(any::<prop::sample::Index>(), 0..200),
-        ) {
-            let mut buffer = buffer();
-            push(&mut buffer, r#"{"a":0}"#, date(2024, 1, 1), 0);
-            for has in &has {
-                push(&mut buffer, if *has { r#"{"a":0}"# } else { "{}" }, date(2024, 1, 1), 0);
-            }
-            let mut cursor = Cursor::new(&buffer, 0);
-            for row in order.iter().map(|index| index.index(has.len() + 1)) {
-                let found = cursor.find(row as u32).map(|cell| cell.row);
-                prop_assert_eq!(found, (row == 0 || has[row - 1]).then_some(row as u32));
-            }
-            for (row, has) in (1..).zip(&has) {
-                prop_assert_eq!(cursor.reaches((row, row)), *has);
-            }
-        }
+        push(&mut buffer, 0, r#"{"b":2}"#, date(2024, 1, 1), 0);
+        let names: Vec<_> = buffer.columns().into_iter().map(|column| column.name).collect();
+        assert_eq!(names, ["b"]);
     }
 }

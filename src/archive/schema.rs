@@ -292,7 +292,7 @@ pub(super) mod tests {
                 };
                 kinds.see(kind, token.as_bytes());
             }
-            survey.columns.push(Surveyed { name: (*name).to_string(), kinds });
+            survey.columns.push(Surveyed { name: (*name).to_string(), kinds, chunk: 0 });
         }
         survey
     }

@@ -3,30 +3,30 @@
 //! Invariants: every row of the group is in the file once, every member of its record in a typed column or in
 //! `_hf_rest` (I9); the sorting columns that the file declares are true of it (they are looked at, not assumed).
 //! Columns without a value are left out (Delta readers give null), but not the time column, `_hf_source`, `_hf_rest`.
-//! Beside the buffer, memory is the encoded row group plus, per thread, a stretch of one column (I11).
+//! Beside the buffer, memory is the encoded row group plus, per thread, the values of one column (I11).
 //!
 //! Each column is encoded on its own, spread over threads, and appended in the file's order.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
 use arrow::datatypes::{Field, Schema};
 use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::{ColumnPath, SchemaDescriptor};
+use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor};
 
-use super::encode;
-use super::layout::{FileColumn, Layout, Rest, text_field};
+use super::chunk::{ChunkEncoder, ChunkOptions, ChunkValues, Distinct, EncodedChunk, NULL, Texts};
+use super::gather::{Gathered, gather, nulls};
+use super::layout::{Layout, Rest};
 use super::rest_names::RestNames;
-use super::rows::RowBuffer;
-use super::schema::{REST, SOURCE, TableSchema, fold};
+use super::rows::{RowBuffer, RowRef};
+use super::schema::{TableSchema, fold};
 use super::spread::in_order;
 use crate::error::{Error, Kind, Result};
 use crate::record::digest::SetDigest;
@@ -91,7 +91,7 @@ pub struct SegmentSummary {
 /// sink is no segment.
 pub fn write_segment<W: Write + Send>(
     buffer: &RowBuffer,
-    rows: &[u32],
+    rows: &[RowRef],
     schema: &mut TableSchema,
     options: &SegmentOptions,
     sink: W,
@@ -99,33 +99,32 @@ pub fn write_segment<W: Write + Send>(
     let threads = if rows.len() < ROWS_WORTH_THREADS { 1 } else { options.threads };
     let layout = Layout::plan(buffer, rows, schema, threads)?;
     let fields = layout.fields();
-    let properties = Arc::new(properties(&layout, &fields, options)?);
-    let root = parquet_schema(&fields)?.root_schema_ptr();
-    let mut file = SerializedFileWriter::new(sink, root, properties.clone()).map_err(parquet_error)?;
+    let parquet = parquet_schema(&fields)?;
+    let properties = Arc::new(properties(&layout, options)?);
+    let mut file = SerializedFileWriter::new(sink, parquet.root_schema_ptr(), properties).map_err(parquet_error)?;
+    let columns: Vec<ColumnDescPtr> = parquet.columns().to_vec();
+    let index: Vec<String> = options.index.iter().map(|name| fold(name)).collect();
+    let blooms: Vec<bool> = fields.iter().map(|field| index.contains(&fold(field.name()))).collect();
     let mut names = RestNames::default();
-    for (at, range) in row_groups(buffer, rows, options).into_iter().enumerate() {
-        let group = RowGroup { buffer, rows: &rows[range], at, properties: &properties };
+    for range in row_groups(buffer, rows, options) {
+        let group = RowGroup { buffer, rows: &rows[range], layout: &layout, columns: &columns, blooms: &blooms };
         let mut out = file.next_row_group().map_err(parquet_error)?;
-        let mut append = |chunks: Vec<ArrowColumnChunk>| {
-            chunks.into_iter().try_for_each(|chunk| chunk.append_to_row_group(&mut out)).map_err(parquet_error)
-        };
         let mut misfits = Vec::with_capacity(layout.columns.len());
-        let encode = |column: usize| group.typed(&layout.columns[column]);
-        in_order(threads, layout.columns.len(), encode, |(chunks, places)| {
+        let encode = |encoder: &mut Option<ChunkEncoder>, column: usize| {
+            let encoder = match encoder {
+                Some(encoder) => encoder,
+                None => encoder.insert(ChunkEncoder::new(options.zstd_level)?),
+            };
+            group.typed(encoder, column)
+        };
+        in_order(threads, layout.columns.len(), || None, encode, |(chunks, places)| {
             misfits.push(places);
-            append(chunks)
+            chunks.into_iter().try_for_each(|chunk| chunk.append_to(&mut out))
         })?;
-        append(group.text(SOURCE, |_, row, out| {
-            out.extend_from_slice(buffer.source_name(buffer.meta(row).source).as_bytes());
-            true
-        })?)?;
-        let mut rest = Rest::new(buffer, &layout, &misfits);
-        append(group.text(REST, |at, row, out| {
-            let start = out.len();
-            let any = rest.print(at as u32, row, out);
-            names.see(&out[start..]);
-            any
-        })?)?;
+        let mut encoder = ChunkEncoder::new(options.zstd_level)?;
+        group.encode(&mut encoder, columns.len() - 2, &group.sources())?.append_to(&mut out)?;
+        let rest = group.rest(&misfits, &mut names);
+        group.encode(&mut encoder, columns.len() - 1, &rest)?.append_to(&mut out)?;
         out.close().map_err(parquet_error)?;
     }
     file.finish().map_err(parquet_error)?;
@@ -143,57 +142,71 @@ pub fn write_segment<W: Write + Send>(
     })
 }
 
-/// Encodes the columns of one row group, each apart from the others.
+/// The columns of one row group, each encoded apart from the others.
 struct RowGroup<'a> {
     buffer: &'a RowBuffer,
-    rows: &'a [u32],
-    at: usize,
-    properties: &'a Arc<WriterProperties>,
+    rows: &'a [RowRef],
+    layout: &'a Layout<'a>,
+    /// All columns of the file.
+    columns: &'a [ColumnDescPtr],
+    /// Which of them get a bloom filter.
+    blooms: &'a [bool],
 }
 
 impl RowGroup<'_> {
-    /// The encoded column (and its tail), and the places whose values are for `_hf_rest`.
-    fn typed(&self, column: &FileColumn) -> Result<(Vec<ArrowColumnChunk>, Vec<u32>)> {
-        let mut misfits = Vec::new();
-        let chunks = self.encode(&column.fields, |emit| {
-            match column.from {
-                Some(from) => {
-                    misfits = encode::column(self.buffer, from, column.kind, self.rows, column.has_tail(), emit)?;
-                }
-                None => encode::nulls(column.kind, self.rows.len(), emit)?,
-            }
-            Ok(())
-        })?;
+    /// A typed column (and its tail), and the places whose values are for `_hf_rest`.
+    fn typed(&self, encoder: &mut ChunkEncoder, column: usize) -> Result<(Vec<EncodedChunk>, Vec<u32>)> {
+        let of_layout = &self.layout.columns[column];
+        let place: usize = self.layout.columns[..column].iter().map(|column| column.fields.len()).sum();
+        let Gathered { values, tails, misfits } = match of_layout.from {
+            Some(from) => gather(&self.layout.found[from], of_layout.kind, self.rows, of_layout.has_tail()),
+            None => nulls(of_layout.kind, self.rows.len()),
+        };
+        let mut chunks = vec![self.encode(encoder, place, &values)?];
+        if let Some(tails) = tails {
+            chunks.push(self.encode(encoder, place + 1, &tails)?);
+        }
         Ok((chunks, misfits))
     }
 
-    /// The encoded column of Holdfast's own; see [`encode::own_text`].
-    fn text(&self, name: &str, text: impl FnMut(usize, u32, &mut Vec<u8>) -> bool) -> Result<Vec<ArrowColumnChunk>> {
-        self.encode(&[text_field(name)], |emit| encode::own_text(self.rows, text, emit))
+    /// The names of the raw objects.
+    fn sources(&self) -> ChunkValues {
+        let mut texts = Texts::default();
+        let mut numbers: HashMap<u32, u32> = HashMap::new();
+        let ids = self.rows.iter().map(|&row| {
+            let source = self.buffer.meta(row).source;
+            *numbers.entry(source).or_insert_with(|| {
+                texts.push(self.buffer.source_name(source).as_bytes());
+                texts.len() as u32 - 1
+            })
+        });
+        ChunkValues { ids: ids.collect(), distinct: Distinct::Text(texts) }
     }
 
-    /// Gives `fill` a way to write arrays of `fields`. The writers are made here, and not for all columns of the file
-    /// at once as `ArrowRowGroupWriterFactory` does for a whole file, because each holds compressors and hash tables:
-    /// a factory for these fields alone makes the same ones.
-    fn encode(
-        &self,
-        fields: &[Field],
-        fill: impl FnOnce(&mut dyn FnMut(&[ArrayRef]) -> Result<()>) -> Result<()>,
-    ) -> Result<Vec<ArrowColumnChunk>> {
-        let root = parquet_schema(fields)?.root_schema_ptr();
-        let nowhere = SerializedFileWriter::new(std::io::sink(), root, self.properties.clone());
-        let schema = Arc::new(Schema::new(fields.to_vec()));
-        let factory = ArrowRowGroupWriterFactory::new(&nowhere.map_err(parquet_error)?, schema);
-        let mut writers = factory.create_column_writers(self.at).map_err(parquet_error)?;
-        fill(&mut |arrays| {
-            for ((writer, field), array) in writers.iter_mut().zip(fields).zip(arrays) {
-                for leaf in compute_leaves(field, array).map_err(parquet_error)? {
-                    writer.write(&leaf).map_err(parquet_error)?;
-                }
+    /// What has no column of its own.
+    fn rest(&self, misfits: &[Vec<u32>], names: &mut RestNames) -> ChunkValues {
+        let mut rest = Rest::new(self.layout, misfits);
+        let mut texts = Texts::default();
+        if rest.is_empty() {
+            return ChunkValues { ids: vec![NULL; self.rows.len()], distinct: Distinct::Text(texts) };
+        }
+        let mut text = Vec::new();
+        let ids = self.rows.iter().enumerate().map(|(at, &row)| {
+            text.clear();
+            if !rest.print(at as u32, row, &mut text) {
+                return NULL;
             }
-            Ok(())
-        })?;
-        writers.into_iter().map(|writer| writer.close().map_err(parquet_error)).collect()
+            names.see(&text);
+            texts.push(&text);
+            texts.len() as u32 - 1
+        });
+        ChunkValues { ids: ids.collect(), distinct: Distinct::Text(texts) }
+    }
+
+    /// Encodes the values of a column of the file.
+    fn encode(&self, encoder: &mut ChunkEncoder, place: usize, values: &ChunkValues) -> Result<EncodedChunk> {
+        let options = ChunkOptions { bloom: self.blooms[place], ..ChunkOptions::default() };
+        encoder.encode(&self.columns[place], values, &options)
     }
 }
 
@@ -201,31 +214,22 @@ fn parquet_schema(fields: &[Field]) -> Result<SchemaDescriptor> {
     ArrowSchemaConverter::new().convert(&Schema::new(fields.to_vec())).map_err(parquet_error)
 }
 
-fn properties(layout: &Layout, fields: &[Field], options: &SegmentOptions) -> Result<WriterProperties> {
+/// What the file says of itself; its columns are encoded by [`super::chunk`].
+fn properties(layout: &Layout<'_>, options: &SegmentOptions) -> Result<WriterProperties> {
     let level = ZstdLevel::try_new(options.zstd_level).map_err(parquet_error)?;
     let sorting = layout
         .sorting_column()
         .map(|at| vec![SortingColumn { column_idx: at as i32, descending: false, nulls_first: false }]);
-    let mut properties = WriterProperties::builder()
+    Ok(WriterProperties::builder()
         .set_created_by(CREATED_BY.to_string())
         .set_compression(Compression::ZSTD(level))
-        .set_dictionary_enabled(true)
-        .set_statistics_enabled(EnabledStatistics::Page)
         .set_sorting_columns(sorting)
-        .set_max_row_group_row_count(Some(options.row_group_rows.max(1)))
-        .set_key_value_metadata(Some(vec![KeyValue::new(FORMAT_KEY.to_string(), FORMAT.to_string())]));
-    let index: Vec<String> = options.index.iter().map(|name| fold(name)).collect();
-    for field in fields {
-        // A bloom filter starts with room for a row group of distinct values and is folded to what there was.
-        if index.contains(&fold(field.name())) {
-            properties = properties.set_column_bloom_filter_enabled(ColumnPath::from(field.name().as_str()), true);
-        }
-    }
-    Ok(properties.build())
+        .set_key_value_metadata(Some(vec![KeyValue::new(FORMAT_KEY.to_string(), FORMAT.to_string())]))
+        .build())
 }
 
 /// Stretches of rows within both limits.
-fn row_groups(buffer: &RowBuffer, rows: &[u32], options: &SegmentOptions) -> Vec<Range<usize>> {
+fn row_groups(buffer: &RowBuffer, rows: &[RowRef], options: &SegmentOptions) -> Vec<Range<usize>> {
     let mut groups = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for (at, &row) in rows.iter().enumerate() {
@@ -254,17 +258,14 @@ fn parquet_error(error: ParquetError) -> Error {
 mod tests {
     use super::*;
     use crate::archive::rows::{RowMeta, groups};
-    use crate::record::token::members;
 
     fn buffer(lengths: &[usize]) -> RowBuffer {
-        let mut buffer = RowBuffer::new(&TableSchema::new(None, None).unwrap());
+        let mut buffer = RowBuffer::new(&TableSchema::new(None, None).unwrap(), 1);
         let meta = RowMeta { day: jiff::civil::date(2024, 1, 1), part: 0, micros: 0, source: buffer.source("one") };
-        let mut found = Vec::new();
         for length in lengths {
             // The quotes are bytes of the value.
             let record = format!("{{\"a\":\"{}\"}}", "x".repeat(length - 2));
-            members(record.as_bytes(), &mut found).unwrap();
-            buffer.push(record.as_bytes(), &found, meta, 1).unwrap();
+            buffer.lanes[0].push(record.as_bytes(), meta).unwrap();
         }
         buffer
     }
@@ -300,7 +301,7 @@ mod tests {
         let rows = groups(&buffer).remove(0).rows;
         let mut whole = Vec::new();
         let mut schema = TableSchema::new(None, None).unwrap();
-        schema.decide(buffer.survey());
+        schema.decide(&buffer.survey());
         write_segment(&buffer, &rows, &mut schema, &SegmentOptions::default(), &mut whole).unwrap();
         for room in (0..whole.len()).step_by(97) {
             let failed = write_segment(&buffer, &rows, &mut schema, &SegmentOptions::default(), FullDisk(room));

@@ -1,6 +1,9 @@
 //! What kinds of value a batch has under each name, and which type holds them all.
 
-use super::catalogue::ColumnType;
+use std::collections::{HashMap, HashSet};
+use std::collections::hash_map::Entry;
+
+use super::catalogue::{ColumnType, fold};
 use crate::record::token::ValueKind;
 
 /// The kinds of value seen under one name.
@@ -49,4 +52,34 @@ pub struct Survey {
 pub(super) struct Surveyed {
     pub(super) name: String,
     pub(super) kinds: Kinds,
+    /// The chunk of the batch in which its first value stood.
+    pub(super) chunk: u32,
+}
+
+impl Survey {
+    /// All that was seen by several, each of whom looked at other chunks.
+    pub(super) fn merged<'a>(surveys: impl Iterator<Item = &'a Survey>) -> Survey {
+        let mut columns: Vec<&Surveyed> = surveys.flat_map(|survey| &survey.columns).collect();
+        // Stable: what one of them saw within a chunk stays in its order.
+        columns.sort_by_key(|column| column.chunk);
+        let mut places: HashMap<&str, usize> = HashMap::with_capacity(columns.len());
+        let mut merged = Survey::default();
+        for column in columns {
+            match places.entry(&column.name) {
+                Entry::Occupied(place) => merged.columns[*place.get()].kinds.0 |= column.kinds.0,
+                Entry::Vacant(place) => {
+                    place.insert(merged.columns.len());
+                    merged.columns.push(column.clone());
+                }
+            }
+        }
+        merged
+    }
+
+    /// Of several spellings of one name the first is the column.
+    pub(super) fn first_spellings(mut self) -> Survey {
+        let mut seen = HashSet::with_capacity(self.columns.len());
+        self.columns.retain(|column| seen.insert(fold(&column.name)));
+        self
+    }
 }

@@ -33,15 +33,3 @@ pub fn outcome(
         last_day,
     }
 }
-
-/// What was counted between two moments.
-pub fn since(now: &Counts, before: &Counts) -> Counts {
-    Counts {
-        decoded: now.decoded - before.decoded,
-        archived: now.archived - before.archived,
-        quarantined: now.quarantined - before.quarantined,
-        expired: now.expired - before.expired,
-        duplicate: now.duplicate - before.duplicate,
-        raw: now.raw - before.raw,
-    }
-}

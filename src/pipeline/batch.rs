@@ -3,27 +3,29 @@
 //! Nothing here commits or deletes. An object that fails before a row of it was kept is left out; one that fails later
 //! makes the batch begin again without it, since its rows may already stand in segments.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::Read;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use jiff::civil::Date;
 
-use super::accounts::{outcome, since};
+use super::accounts::outcome;
 use super::context::{Context, Event};
+use super::decode::{Decoded, Decoders, Done, Terms, too_long};
 use super::limits::Limits;
 use super::read_object::{Inspected, inspect, lines, lines_to_survey, unread};
 use super::write::SegmentWriter;
 use crate::archive::QuarantineWriter;
 use crate::archive::keys::Surveyor;
-use crate::archive::rows::{RowBuffer, RowMeta, groups};
+use crate::archive::rows::{RowBuffer, groups};
 use crate::archive::schema::TableSchema;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Counts, ObjectId, ObjectOutcome, Segment, State};
 use crate::names::TableName;
-use crate::plan::{Archiving, Intake, Judge, Judged, Planned};
+use crate::plan::{Archiving, Intake, Judge, Planned};
 use crate::policy::Rule;
-use crate::record::{Member, SetDigest, members, record_digest};
-use crate::source::{Encoding, Line, Period, ReadFailure};
+use crate::record::SetDigest;
+use crate::source::{ChunkReader, Encoding, Line, ObjectReader, Period, ReadFailure, Taken, cut};
 use crate::storage::Store;
 
 /// The part of the rows that no part claims.
@@ -79,10 +81,27 @@ pub struct BatchWriter<'a> {
     /// Of every record as it was decoded and kept.
     digest: SetDigest,
     counts: Counts,
-    /// The latest day of the object's records that stay raw.
-    last_day: Option<Date>,
-    members: Vec<Member>,
     main_part: u16,
+}
+
+/// Objects of a batch, as far as they were read.
+#[derive(Default)]
+struct Reading {
+    outcomes: Vec<ObjectOutcome>,
+    /// For each outcome: reading can go on where it stopped.
+    resumable: Vec<bool>,
+    /// By SHA-256: the outcome of the first object with that content, and what earlier batches decoded of it.
+    contents: HashMap<String, (usize, u64)>,
+    /// The outcome of a duplicate, that of its original, and what earlier batches decoded of that.
+    duplicates: Vec<(usize, usize, u64)>,
+    failed: Vec<Error>,
+}
+
+/// What the objects of a batch are read from and judged by.
+struct Sources<'a> {
+    archiving: &'a Archiving,
+    stores: &'a BTreeMap<String, Store>,
+    state: &'a State,
 }
 
 impl<'a> BatchWriter<'a> {
@@ -96,7 +115,7 @@ impl<'a> BatchWriter<'a> {
         now: Timestamp,
     ) -> Result<Self> {
         let limits = Limits::of(context.memory);
-        let mut buffer = RowBuffer::new(&schema);
+        let mut buffer = RowBuffer::new(&schema, context.threads);
         let main_part = buffer.part(MAIN_PART)?;
         Ok(BatchWriter {
             context,
@@ -113,8 +132,6 @@ impl<'a> BatchWriter<'a> {
             segments: Vec::new(),
             digest: SetDigest::default(),
             counts: Counts::default(),
-            last_day: None,
-            members: Vec::new(),
             main_part,
         })
     }
@@ -123,176 +140,220 @@ impl<'a> BatchWriter<'a> {
     pub fn read_objects(
         mut self,
         archiving: &Archiving,
-        stores: &std::collections::BTreeMap<String, Store>,
+        stores: &BTreeMap<String, Store>,
         state: &State,
         excluded: &HashSet<ObjectId>,
     ) -> Result<Written, Stopped> {
-        let mut outcomes: Vec<ObjectOutcome> = Vec::new();
-        let mut contents: HashMap<String, (ObjectId, Counts)> = HashMap::new();
-        let mut failed = Vec::new();
-        for planned in &archiving.objects {
-            let object = &planned.object;
-            let id = ObjectId { source: object.source.clone(), path: object.path.clone() };
-            let Some(store) = stores.get(&object.source).filter(|_| !excluded.contains(&id)) else { continue };
-            let inspected = match inspect(store, planned, self.limits.record) {
-                Ok(inspected) => inspected,
-                Err(error) => {
-                    failed.push(error.with_kind(Kind::Object));
-                    continue;
-                }
-            };
-            let key = (self.table.key(), inspected.sha256.clone());
-            let known = state.contents.get(&key).map(|content| (content.object.clone(), content.counts));
-            // An object that goes on from where it was read, or was only touched, is no duplicate of itself.
-            let known = known.or_else(|| contents.get(&inspected.sha256).cloned()).filter(|_| inspected.from == 0);
-            // What stays raw is each object's own: no other one's copy stands for it.
-            let known = known.filter(|_| !self.intake.stays_raw);
-            let outcome = match known {
-                Some((original, counts)) => {
-                    let counts = Counts { decoded: counts.decoded, duplicate: counts.decoded, ..Counts::default() };
-                    self.counts.add(&counts);
-                    outcome(planned, &inspected, object.size, counts, Some(original), None)
-                }
-                None => self.read_object(archiving, planned, &inspected, store, stores, &id)?,
-            };
-            self.context.progress.see(Event::Read { bytes: object.size - inspected.from });
-            if outcome.duplicate_of.is_none() {
-                let earlier = outcome.continues.as_ref().and_then(|continued| state.objects.get(continued));
-                let mut counts = earlier.map(|known| known.counts).unwrap_or_default();
-                counts.add(&outcome.counts);
-                contents.insert(inspected.sha256.clone(), (id, counts));
+        let sources = Sources { archiving, stores, state };
+        let mut reading = Reading::default();
+        let lanes = std::mem::take(&mut self.buffer.lanes);
+        std::thread::scope(|scope| {
+            let mut decoders = Decoders::start(scope, lanes);
+            for planned in &archiving.objects {
+                let id = ObjectId { source: planned.object.source.clone(), path: planned.object.path.clone() };
+                let store = stores.get(&planned.object.source).filter(|_| !excluded.contains(&id));
+                let Some(store) = store else { continue };
+                self.object(&mut decoders, &mut reading, &sources, planned, store, &id)?;
             }
-            outcomes.push(outcome);
+            self.settle(&mut decoders, &mut reading)?;
+            self.buffer.lanes = decoders.take_lanes()?;
+            Ok::<(), Stopped>(())
+        })?;
+        for (duplicate, original, earlier) in reading.duplicates {
+            let decoded = earlier + reading.outcomes[original].counts.decoded;
+            let counts = Counts { decoded, duplicate: decoded, ..Counts::default() };
+            self.counts.add(&counts);
+            reading.outcomes[duplicate].counts = counts;
         }
         let mut written = self.finish()?;
-        written.outcomes = outcomes;
-        written.failed = failed;
+        written.outcomes = reading.outcomes;
+        written.failed = reading.failed;
         Ok(written)
     }
 
-    fn read_object(
+    /// Reads one object, or sees that its content is known.
+    fn object(
         &mut self,
-        archiving: &Archiving,
+        decoders: &mut Decoders,
+        reading: &mut Reading,
+        sources: &Sources<'_>,
+        planned: &Planned,
+        store: &Store,
+        id: &ObjectId,
+    ) -> Result<(), Stopped> {
+        let object = &planned.object;
+        let inspected = match inspect(store, planned, self.limits.record, self.limits.held) {
+            Ok(inspected) => inspected,
+            Err(error) => {
+                reading.failed.push(error.with_kind(Kind::Object));
+                return Ok(());
+            }
+        };
+        let seen = Event::Read { bytes: object.size - inspected.from };
+        let place = reading.outcomes.len();
+        reading.resumable.push(inspected.encoding == Encoding::Plain);
+        // An object that goes on from where it was read, or was only touched, is no duplicate of itself. What stays raw is
+        // each object's own: no other one's copy stands for it.
+        let may_be_known = inspected.from == 0 && !self.intake.stays_raw;
+        let key = (self.table.key(), inspected.sha256.clone());
+        if let Some(content) = sources.state.contents.get(&key).filter(|_| may_be_known) {
+            let decoded = content.counts.decoded;
+            let counts = Counts { decoded, duplicate: decoded, ..Counts::default() };
+            self.counts.add(&counts);
+            let original = Some(content.object.clone());
+            reading.outcomes.push(outcome(planned, &inspected, object.size, counts, original, None));
+        } else if let Some(&(original, earlier)) = reading.contents.get(&inspected.sha256).filter(|_| may_be_known) {
+            // What it counts is told once its original is decoded.
+            reading.duplicates.push((place, original, earlier));
+            let known = &reading.outcomes[original];
+            let known = ObjectId { source: known.source.clone(), path: known.path.clone() };
+            reading.outcomes.push(outcome(planned, &inspected, object.size, Counts::default(), Some(known), None));
+        } else {
+            reading.outcomes.push(outcome(planned, &inspected, object.size, Counts::default(), None, None));
+            if let Some(reason) = &inspected.unreadable {
+                self.settle(decoders, reading)?;
+                self.keep_whole(planned, store, reason)?;
+                let counts = Counts { decoded: 1, quarantined: 1, ..Counts::default() };
+                self.counts.add(&counts);
+                reading.outcomes[place].counts = counts;
+            } else {
+                self.records(decoders, reading, sources, planned, &inspected, store, id)?;
+            }
+            let continued = reading.outcomes[place].continues.as_ref();
+            let earlier = continued.and_then(|continued| sources.state.objects.get(continued));
+            let earlier = earlier.map_or(0, |known| known.counts.decoded);
+            reading.contents.insert(inspected.sha256, (place, earlier));
+        }
+        self.context.progress.see(seen);
+        Ok(())
+    }
+
+    /// Reads an object's records.
+    #[expect(clippy::too_many_arguments, reason = "one object, and what its batch is read with")]
+    fn records(
+        &mut self,
+        decoders: &mut Decoders,
+        reading: &mut Reading,
+        sources: &Sources<'_>,
         planned: &Planned,
         inspected: &Inspected,
         store: &Store,
-        stores: &std::collections::BTreeMap<String, Store>,
         id: &ObjectId,
-    ) -> Result<ObjectOutcome, Stopped> {
+    ) -> Result<(), Stopped> {
         let object = &planned.object;
-        let before = self.counts;
-        self.last_day = None;
-        if let Some(reason) = &inspected.unreadable {
-            self.keep_whole(planned, store, reason)?;
-            self.counts.decoded += 1;
-            self.counts.quarantined += 1;
-            return Ok(outcome(planned, inspected, object.size, since(&self.counts, &before), None, None));
-        }
-        let stopped = |error: std::io::Error| Stopped::object(id, unread(&object.path, error));
-        let judge = self.judge(object.period);
-        let source = self.buffer.source(&id.to_string());
-        let mut lines =
-            lines(store, planned, inspected, self.limits.record).map_err(|error| Stopped::object(id, error))?;
+        let terms = Arc::new(self.terms(object.period, id));
+        let place = reading.outcomes.len() - 1;
         // An object that was only touched goes on from where it did.
         let untouched = planned.known.as_ref().filter(|_| inspected.from == object.size);
-        let mut resume = untouched.map_or(object.size, |known| known.resume);
-        while let Some(line) = lines.next().map_err(stopped)? {
-            match line {
-                Line::Record { bytes, start, terminated } => {
-                    let judged = self.record(bytes, start, terminated, source, &judge, &object.source, &object.path)?;
-                    if !terminated && !judged {
-                        // More of it may come: reading goes on at its beginning.
-                        resume = start;
-                    }
+        reading.outcomes[place].resume = untouched.map_or(object.size, |known| known.resume);
+        if let Some(held) = &inspected.held {
+            for chunk in cut(held, 0, self.limits.chunk) {
+                let done = decoders.read(chunk, place, &terms)?;
+                self.take(done, reading)?;
+                self.flush_if_large(decoders, reading, sources)?;
+            }
+            return Ok(());
+        }
+        let stopped = |error: std::io::Error| Stopped::object(id, unread(&object.path, error));
+        let lines =
+            lines(store, planned, inspected, self.limits.record).map_err(|error| Stopped::object(id, error))?;
+        let mut chunks = ChunkReader::new(lines, self.limits.chunk);
+        while let Some(taken) = chunks.next().map_err(stopped)? {
+            match taken {
+                Taken::Chunk(chunk) => {
+                    let done = decoders.read(chunk, place, &terms)?;
+                    self.take(done, reading)?;
                 }
-                Line::Oversized { bytes, start, first, last } => {
+                Taken::Oversized { bytes, start, first, last } => {
                     if first {
-                        let reason = format!(
-                            "it is longer than {} bytes, the most a record may have at this memory",
-                            self.limits.record
-                        );
+                        self.settle(decoders, reading)?;
+                        let reason = too_long(self.limits.record);
                         self.quarantine.begin(&object.source, &object.path, start, &reason, false)?;
                     }
                     self.quarantine.append(bytes)?;
                     if last {
                         self.quarantine.end()?;
-                        self.counts.decoded += 1;
-                        self.counts.quarantined += 1;
+                        let counts = Counts { decoded: 1, quarantined: 1, ..Counts::default() };
+                        self.counts.add(&counts);
+                        reading.outcomes[place].counts.add(&counts);
                     }
                 }
             }
-            if self.buffer.bytes() >= self.limits.buffer {
-                self.survey_rest(archiving, stores)?;
-                self.flush()?;
-            }
+            self.flush_if_large(decoders, reading, sources)?;
         }
-        if inspected.encoding != Encoding::Plain {
-            resume = object.size;
-        }
-        let reader = lines.get_ref();
+        let reader = chunks.get_ref();
         if reader.is_complete() && hex::encode(reader.sha256()) != inspected.sha256 {
             let changed = ReadFailure::Changed { object: object.path.clone() };
             return Err(Stopped::object(id, changed.into()));
         }
-        Ok(outcome(planned, inspected, resume, since(&self.counts, &before), None, self.last_day.take()))
+        Ok(())
     }
 
-    /// A judge for records of this table.
-    pub fn judge(&self, period: Option<Period>) -> Judge {
-        Judge::new(self.rule, self.schema.time_column(), period, self.intake, self.now)
+    /// Takes in what came of a chunk.
+    fn take(&mut self, done: Option<Done>, reading: &mut Reading) -> Result<()> {
+        let Some(Done { object, decoded }) = done else { return Ok(()) };
+        let outcome = &mut reading.outcomes[object];
+        self.counts.add(&decoded.counts);
+        outcome.counts.add(&decoded.counts);
+        self.digest.merge(&decoded.digest);
+        outcome.last_day = outcome.last_day.max(decoded.last_day);
+        if let Some(open_end) = decoded.open_end.filter(|_| reading.resumable[object]) {
+            // More of it may come: reading goes on at its beginning.
+            outcome.resume = open_end;
+        }
+        for refused in decoded.refused {
+            self.quarantine.keep(&outcome.source, &outcome.path, refused.start, &refused.bytes, &refused.reason)?;
+        }
+        Ok(())
     }
 
-    /// Takes one line: a row, a record that only counts, or an item of the quarantine. `Ok(true)`: it could be judged.
-    #[expect(clippy::too_many_arguments, reason = "the facts of one line")]
-    pub fn record(
+    /// Takes in what came of all chunks that are under way.
+    fn settle(&mut self, decoders: &mut Decoders, reading: &mut Reading) -> Result<()> {
+        while let Some(done) = decoders.next()? {
+            self.take(Some(done), reading)?;
+        }
+        Ok(())
+    }
+
+    /// Writes out what is held if it takes too much.
+    fn flush_if_large(
         &mut self,
-        bytes: &[u8],
-        start: u64,
-        terminated: bool,
-        source: u32,
-        judge: &Judge,
-        source_name: &str,
-        path: &str,
-    ) -> Result<bool> {
-        self.counts.decoded += 1;
-        let mut found = std::mem::take(&mut self.members);
-        let verdict = match members(bytes, &mut found) {
-            Err(malformed) => {
-                let end = if terminated { "" } else { " (it is the last line and has no end)" };
-                Judged::Quarantine { reason: format!("it is no JSON object: {malformed}{end}").into() }
-            }
-            Ok(()) => judge.judge(bytes, &found),
-        };
-        let judged = match verdict {
-            Judged::Row { day, .. } if self.intake.stays_raw => {
-                self.last_day = self.last_day.max(Some(day));
-                self.counts.raw += 1;
-                true
-            }
-            Judged::Expired { .. } => {
-                self.counts.expired += 1;
-                true
-            }
-            Judged::Row { day, micros } => {
-                let digest = record_digest(bytes, &found);
-                self.buffer.push(bytes, &found, RowMeta { day, part: self.main_part, micros, source }, digest)?;
-                self.digest.add(digest);
-                self.counts.archived += 1;
-                true
-            }
-            Judged::Quarantine { reason } => {
-                self.quarantine.keep(source_name, path, start, bytes, &reason)?;
-                self.counts.quarantined += 1;
-                false
-            }
-        };
-        self.members = found;
-        Ok(judged)
+        decoders: &mut Decoders,
+        reading: &mut Reading,
+        sources: &Sources<'_>,
+    ) -> Result<()> {
+        if decoders.bytes() < self.limits.buffer {
+            return Ok(());
+        }
+        self.settle(decoders, reading)?;
+        self.buffer.lanes = decoders.take_lanes()?;
+        self.survey_rest(sources)?;
+        self.flush()?;
+        decoders.give_lanes(std::mem::take(&mut self.buffer.lanes))
     }
 
-    /// The number of a raw object for [`BatchWriter::record`].
-    pub fn source(&mut self, id: &ObjectId) -> u32 {
-        self.buffer.source(&id.to_string())
+    /// By what the records of an object are judged and kept.
+    pub fn terms(&mut self, period: Option<Period>, id: &ObjectId) -> Terms {
+        Terms {
+            judge: Judge::new(self.rule, self.schema.time_column(), period, self.intake, self.now),
+            intake: self.intake,
+            part: self.main_part,
+            source: self.buffer.source(&id.to_string()),
+            max_record: self.limits.record,
+        }
+    }
+
+    /// Takes one line that is at hand.
+    pub fn record(&mut self, bytes: &[u8], start: u64, terms: &Terms, id: &ObjectId) -> Result<()> {
+        let mut decoded = Decoded::default();
+        let Some(lane) = self.buffer.lanes.first_mut() else { return Ok(()) };
+        decoded.record(lane, bytes, start, true, terms)?;
+        self.counts.add(&decoded.counts);
+        self.digest.merge(&decoded.digest);
+        for refused in decoded.refused {
+            self.quarantine.keep(&id.source, &id.path, refused.start, &refused.bytes, &refused.reason)?;
+        }
+        Ok(())
     }
 
     /// Writes out what is held if it takes too much; for inputs that nothing surveyed, types are decided over what was
@@ -301,8 +362,7 @@ impl<'a> BatchWriter<'a> {
         if self.buffer.bytes() < self.limits.buffer {
             return Ok(());
         }
-        let survey = self.buffer.survey().clone();
-        self.schema.decide(&survey);
+        self.schema.decide(&self.buffer.survey());
         self.flush()
     }
 
@@ -320,11 +380,9 @@ impl<'a> BatchWriter<'a> {
     }
 
     fn keep_whole(&mut self, planned: &Planned, store: &Store, reason: &str) -> Result<(), Stopped> {
-        use std::io::Read;
         let object = &planned.object;
         let id = ObjectId { source: object.source.clone(), path: object.path.clone() };
-        let mut reader =
-            crate::source::ObjectReader::open(store, object).map_err(|error| Stopped::object(&id, error))?;
+        let mut reader = ObjectReader::open(store, object).map_err(|error| Stopped::object(&id, error))?;
         self.quarantine.begin(&object.source, &object.path, 0, reason, true)?;
         let mut piece = vec![0; 1 << 20];
         loop {
@@ -337,21 +395,19 @@ impl<'a> BatchWriter<'a> {
     }
 
     /// Types are decided over the whole batch: before the first rows are written, the rest is looked at.
-    fn survey_rest(&mut self, archiving: &Archiving, stores: &std::collections::BTreeMap<String, Store>) -> Result<()> {
+    fn survey_rest(&mut self, sources: &Sources<'_>) -> Result<()> {
         if !self.segments.is_empty() {
             return Ok(());
         }
         let mut surveyor = Surveyor::resume(&self.schema, self.buffer.survey());
-        let mut found = Vec::new();
-        for planned in &archiving.objects {
-            let Some(store) = stores.get(&planned.object.source) else { continue };
+        for planned in &sources.archiving.objects {
+            let Some(store) = sources.stores.get(&planned.object.source) else { continue };
             // What cannot be read now is told when its turn comes.
             let Ok(mut lines) = lines_to_survey(store, planned, self.limits.record) else { continue };
             while let Ok(Some(line)) = lines.next() {
-                if let Line::Record { bytes, .. } = line
-                    && members(bytes, &mut found).is_ok()
-                {
-                    surveyor.observe(bytes, &found);
+                if let Line::Record { bytes, .. } = line {
+                    // What is no record is told when its turn comes, too.
+                    let _ = surveyor.observe(bytes);
                 }
             }
         }
@@ -370,8 +426,7 @@ impl<'a> BatchWriter<'a> {
 
     /// Writes what is left and checks that every record is accounted for.
     pub fn finish(mut self) -> Result<Written> {
-        let survey = self.buffer.survey().clone();
-        self.schema.decide(&survey);
+        self.schema.decide(&self.buffer.survey());
         self.flush()?;
         let mut digest = SetDigest::default();
         for segment in &self.segments {

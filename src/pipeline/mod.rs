@@ -14,6 +14,7 @@ mod clear;
 mod commit;
 mod context;
 mod deciding;
+mod decode;
 mod destroy;
 mod expire;
 mod inventory;

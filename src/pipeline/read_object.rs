@@ -1,15 +1,18 @@
 //! One raw object: looked at whole first (its SHA-256, whether it unpacks), then read line by line.
 //!
-//! Looking first costs a second read and buys two things: a duplicate is known before a row of it is kept, and an object
-//! that breaks off in the middle leaves nothing behind.
+//! Looking first buys two things: a duplicate is known before a row of it is kept, and an object that breaks off in the
+//! middle leaves nothing behind. What fits in memory is read once and held for both; a larger object is read twice.
 
 use std::io;
 
+use bytes::Bytes;
 use object_store::path::Path;
 
 use crate::error::{Error, Kind, Result};
 use crate::plan::Planned;
-use crate::source::{Encoding, LineReader, ObjectReader, ReadFailure, sniff, unsupported};
+use crate::source::{
+    Encoding, LineReader, ObjectReader, ReadFailure, RawObject, read_whole, sniff, unpack_held, unsupported,
+};
 use crate::storage::Store;
 
 /// A raw object that can be read.
@@ -22,12 +25,19 @@ pub struct Inspected {
     pub encoding: Encoding,
     /// Why its content cannot be read; then it is quarantined whole.
     pub unreadable: Option<String>,
+    /// Its whole content, unpacked, if it is small enough.
+    pub held: Option<Bytes>,
 }
 
-/// Reads the object once, from its first byte to its last. Errs, with [`Kind::Object`], if it vanished, changed, or
+/// Reads the object once, from its first byte to its last; what takes no more than `most_held` bytes is kept. Errs, with [`Kind::Object`], if it vanished, changed, or
 /// cannot be read at all.
-pub fn inspect(store: &Store, planned: &Planned, max_record: usize) -> Result<Inspected> {
+pub fn inspect(store: &Store, planned: &Planned, max_record: usize, most_held: usize) -> Result<Inspected> {
     let object = &planned.object;
+    if planned.known.is_none() && object.size <= most_held as u64 {
+        if let Some(inspected) = inspect_held(store, object, most_held)? {
+            return Ok(inspected);
+        }
+    }
     let (encoding, foreign) = first_bytes(store, &object.path)?;
     let resumed = match &planned.known {
         Some(known) => {
@@ -46,7 +56,7 @@ pub fn inspect(store: &Store, planned: &Planned, max_record: usize) -> Result<In
     if let Some(name) = foreign {
         io::copy(&mut reader, &mut io::sink()).map_err(|error| unread(&object.path, error))?;
         let reason = format!("its content is {name}; what can be read is UTF-8 text, plain or as gzip or zstd");
-        return Ok(Inspected { sha256: hex::encode(reader.sha256()), from: 0, encoding, unreadable: Some(reason) });
+        return Ok(Inspected { sha256: hex::encode(reader.sha256()), from: 0, encoding, unreadable: Some(reason), held: None });
     }
     let (unreadable, sha256) = if encoding == Encoding::Plain || from == object.size {
         io::copy(&mut reader, &mut io::sink()).map_err(|error| unread(&object.path, error))?;
@@ -67,8 +77,22 @@ pub fn inspect(store: &Store, planned: &Planned, max_record: usize) -> Result<In
             }
         }
     };
-    Ok(Inspected { sha256: hex::encode(sha256), from, encoding, unreadable })
+    Ok(Inspected { sha256: hex::encode(sha256), from, encoding, unreadable, held: None })
 }
+
+/// [`inspect`] for an object that fits in memory: its bytes are asked for once. `Ok(None)`: it does not fit unpacked.
+fn inspect_held(store: &Store, object: &RawObject, most_held: usize) -> Result<Option<Inspected>> {
+    let (bytes, sha256) = read_whole(store, object)?;
+    let sha256 = hex::encode(sha256);
+    let encoding = sniff(&bytes);
+    let inspected = |unreadable, held| Inspected { sha256, from: 0, encoding, unreadable, held };
+    match unpack_held(&bytes, most_held) {
+        Ok(None) => Ok(None),
+        Ok(held) => Ok(Some(inspected(None, held))),
+        Err(error) => Ok(Some(inspected(Some(error.to_string()), None))),
+    }
+}
+
 
 /// The lines of an inspected object, from where earlier batches stopped.
 pub fn lines(

@@ -146,12 +146,11 @@ fn read_quarantine(
         for item in read_items(&context.archive, quarantined)? {
             let layout = context.sources.iter().find(|source| source.name == item.source).map(|source| &source.layout);
             let period = layout.and_then(|layout| layout.read(&item.path)).and_then(|seen| seen.period);
-            let judge = writer.judge(period);
             let id = ObjectId { source: item.source.clone(), path: item.path.clone() };
-            let source = writer.source(&id);
+            let terms = writer.terms(period, &id);
             let bytes = read_bytes(&context.archive, quarantined, &item)?;
             if !item.whole_object {
-                writer.record(&bytes, item.offset, true, source, &judge, &item.source, &item.path)?;
+                writer.record(&bytes, item.offset, &terms, &id)?;
                 writer.flush_if_full()?;
                 continue;
             }
@@ -159,7 +158,7 @@ fn read_quarantine(
             match whole_lines(&bytes, writer.limits()) {
                 Ok(lines) => {
                     for (start, line) in lines {
-                        writer.record(&line, start, true, source, &judge, &item.source, &item.path)?;
+                        writer.record(&line, start, &terms, &id)?;
                     }
                 }
                 Err(reason) => writer.keep_object(&item.source, &item.path, &bytes, &reason)?,

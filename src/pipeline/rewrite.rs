@@ -21,7 +21,7 @@ use crate::archive::segment_location;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::Segment;
 use crate::names::TableName;
-use crate::record::{Member, SetDigest, members, record_digest};
+use crate::record::SetDigest;
 
 /// Rows of segments of one day and part.
 #[derive(Debug)]
@@ -49,10 +49,9 @@ pub fn gather(
     let mut reader = Reader {
         schema,
         room: limits.buffer,
-        buffer: RowBuffer::new(schema),
+        buffer: RowBuffer::new(schema, 1),
         sources: HashMap::new(),
         line: Vec::new(),
-        members: Vec::new(),
     };
     let (mut taken, mut all, mut rows) = (Vec::new(), SetDigest::default(), 0);
     for segment in segments {
@@ -82,7 +81,7 @@ pub fn write(gathered: Gathered, mut writer: SegmentWriter<'_>) -> Result<(Segme
     let mut found = groups(&buffer);
     let mut group =
         found.pop().filter(|_| found.is_empty()).ok_or_else(|| internal("they are of several days".into()))?;
-    group.rows.retain(|row| (*row as usize) < rows);
+    group.rows.retain(|row| (row.row() as usize) < rows);
     let segment = writer.write(&buffer, &group, &mut schema)?;
     if segment.digest != digest {
         return Err(internal(format!("{} rows went in, {} came out", digest, segment.digest)));
@@ -97,7 +96,6 @@ struct Reader<'a> {
     /// Raw objects by name: their rows come mixed.
     sources: HashMap<String, u32>,
     line: Vec<u8>,
-    members: Vec<Member>,
 }
 
 impl Reader<'_> {
@@ -128,17 +126,13 @@ impl Reader<'_> {
             for row in 0..batch.num_rows() {
                 self.line.clear();
                 printer.print(&batch, row, &mut self.line)?;
-                members(&self.line, &mut self.members)
-                    .map_err(|malformed| damaged(format!("a row prints no record: {malformed}")))?;
-                let record = record_digest(&self.line, &self.members);
-                digest.add(record);
                 let source = self.source(&sources, row);
                 let source = source.ok_or_else(|| damaged("a row does not say where it came from".into()))?;
                 let meta = RowMeta { day: segment.day, part, micros: micros(&batch, time, row), source };
-                self.buffer.push(&self.line, &self.members, meta, record)?;
-                if self.buffer.bytes() > self.room {
-                    return Ok(None);
-                }
+                digest.add(self.buffer.lanes[0].push(&self.line, meta)?);
+            }
+            if self.buffer.bytes() > self.room {
+                return Ok(None);
             }
         }
         Ok(Some(digest))

@@ -53,14 +53,26 @@ impl RecordHasher {
         }
         self.scratch.clear();
         push_key(key_raw, &mut self.scratch);
-        Walker { bytes: value, at: 0 }.value(&mut self.scratch);
+        Walker::new(value).value(&mut self.scratch);
         self.sum = self.sum.wrapping_add(xxh3_128(&self.scratch));
+    }
+
+    /// Counts a member whose field a [`FieldHasher`] has digested.
+    #[inline]
+    pub fn field(&mut self, digest: u128) {
+        self.sum = self.sum.wrapping_add(digest);
     }
 
     /// The record's digest; the hasher is as new afterwards.
     pub fn finish(&mut self) -> u128 {
-        xxh3_128(&std::mem::take(&mut self.sum).to_le_bytes())
+        digest_of_fields(std::mem::take(&mut self.sum))
     }
+}
+
+/// The record digest of the sum of its fields' digests.
+#[inline]
+pub fn digest_of_fields(sum: u128) -> u128 {
+    xxh3_128(&sum.to_le_bytes())
 }
 
 /// The digest of a record that `members` read.
@@ -122,7 +134,7 @@ mod hex_sum {
 }
 
 /// Appends the length and the text of a key.
-fn push_key(raw: &[u8], out: &mut Vec<u8>) {
+pub(super) fn push_key(raw: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     wtf8_into(raw, out);
@@ -133,14 +145,18 @@ fn push_key(raw: &[u8], out: &mut Vec<u8>) {
 
 /// Goes over a valid token once. At most `MAX_DEPTH` calls deep; bytes that are no valid token give a digest without
 /// meaning, but an end.
-struct Walker<'a> {
+pub(super) struct Walker<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl Walker<'_> {
+impl<'a> Walker<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Walker { bytes, at: 0 }
+    }
+
     /// Appends the canonical value of the token at `at` and steps over it.
-    fn value(&mut self, out: &mut Vec<u8>) {
+    pub(super) fn value(&mut self, out: &mut Vec<u8>) {
         match self.bytes.get(self.at) {
             Some(b'"') => {
                 out.push(b'"');

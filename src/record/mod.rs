@@ -8,15 +8,19 @@
 mod stack;
 mod calendar;
 pub mod tail;
+mod vector;
 pub mod text;
+pub mod learned;
 pub mod token;
 pub mod number;
 pub mod time;
 pub mod digest;
+pub mod field;
 pub mod reread;
 
 pub use digest::{SetDigest, record_digest};
-pub use token::{Malformed, Member, ValueKind, members};
+pub use learned::LearnedKeys;
+pub use token::{Malformed, Member, ValueKind, members, members_learned};
 
 #[cfg(test)]
 #[path = "../../tests/support/mod.rs"]

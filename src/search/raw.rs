@@ -84,17 +84,17 @@ impl RawRows {
         let mut raw =
             RawRows { objects: Vec::new(), quarantine, archive, columns, time, max_record, copies: 0, trouble };
         for waiting in waiting {
-            match inspect(&waiting.store, &waiting.planned, max_record) {
+            match inspect(&waiting.store, &waiting.planned, max_record, 0) {
                 Ok(Inspected { unreadable: Some(reason), .. }) => raw.trouble.unread(&waiting.planned, &reason),
                 Ok(inspected) if inspected.from == 0 && is_copy(&inspected.sha256) => raw.copies += 1,
                 Ok(inspected) => raw.objects.push((waiting, inspected)),
                 Err(error) => raw.trouble.unread(&waiting.planned, error.reason()),
             }
         }
-        let mut surveyor = Surveyor::resume(schema, &Survey::default());
+        let mut surveyor = Surveyor::resume(schema, Survey::default());
         // What it stumbles over, the reading will tell.
-        raw.each(&Trouble::default(), &mut |_, record, members| {
-            surveyor.observe(record, members);
+        raw.each(&Trouble::default(), &mut |_, record, _| {
+            let _ = surveyor.observe(record);
             true
         })?;
         schema.decide(surveyor.survey());

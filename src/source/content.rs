@@ -38,7 +38,7 @@ pub enum Line<'a> {
 }
 
 const BUFFER_BYTES: usize = 256 * 1024;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads an object line by line.
 ///
@@ -167,15 +167,11 @@ impl<R: Read> LineReader<R> {
         if let Some(start) = self.oversized.take() {
             return Some(Step { bytes, start, kind: Piece::Oversized { first: false, last: true } });
         }
-        let line = &self.buffer[bytes.clone()];
-        let content = line.strip_suffix(b"\r").unwrap_or(line);
-        if content.len() > self.max_record {
-            return Some(Step { bytes, start, kind: Piece::Oversized { first: true, last: true } });
-        }
-        // JSON's own whitespace.
-        if content.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
-            return None;
-        }
+        let content = match content_of(&self.buffer[bytes.clone()], self.max_record) {
+            Content::Blank => return None,
+            Content::Long => return Some(Step { bytes, start, kind: Piece::Oversized { first: true, last: true } }),
+            Content::Record(content) => content,
+        };
         let bytes = bytes.start..bytes.start + content.len();
         Some(Step { bytes, start, kind: Piece::Record { terminated } })
     }
@@ -220,6 +216,26 @@ impl<R: Read> fmt::Debug for LineReader<R> {
             .field("resume", &self.resume)
             .finish_non_exhaustive()
     }
+}
+
+/// What a whole line, without its line feed, is.
+pub(super) enum Content<'a> {
+    Blank,
+    /// Longer than a record may be.
+    Long,
+    Record(&'a [u8]),
+}
+
+pub(super) fn content_of(line: &[u8], max_record: usize) -> Content<'_> {
+    let content = line.strip_suffix(b"\r").unwrap_or(line);
+    if content.len() > max_record {
+        return Content::Long;
+    }
+    // JSON's own whitespace.
+    if content.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
+        return Content::Blank;
+    }
+    Content::Record(content)
 }
 
 /// A line as places in the buffer, so that it can be found before it is lent.

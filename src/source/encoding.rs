@@ -5,6 +5,7 @@
 
 use std::io::{self, BufReader, Read};
 
+use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 
 /// How an object's bytes are packed.
@@ -40,6 +41,47 @@ pub fn unsupported(first_bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// Unpacks a whole object that is held in memory. `Ok(None)`: it unpacks to more than `most` bytes.
+///
+/// Errors: those of [`Decoder`], so that an object is judged alike however it is read.
+pub fn unpack_held(bytes: &Bytes, most: usize) -> io::Result<Option<Bytes>> {
+    refuse_unsupported(bytes)?;
+    if sniff(bytes) == Encoding::Plain {
+        return Ok(Some(bytes.clone()));
+    }
+    if let Some(unpacked) = gunzip_at_once(bytes, most) {
+        return Ok(Some(unpacked));
+    }
+    let mut unpacked = Vec::new();
+    Decoder::open(&bytes[..])?.take(most as u64 + 1).read_to_end(&mut unpacked)?;
+    Ok((unpacked.len() <= most).then(|| unpacked.into()))
+}
+
+/// Unpacks gzip of one member, several times as fast as a stream. `None`: it may be something else, or damaged.
+fn gunzip_at_once(bytes: &[u8], most: usize) -> Option<Bytes> {
+    // The library stops after the first member without a word: there must be no second, and the end must be this one's.
+    const MEMBER: &[u8] = &[0x1f, 0x8b, 0x08];
+    if !bytes.starts_with(MEMBER) || memchr::memmem::find(&bytes[MEMBER.len()..], MEMBER).is_some() {
+        return None;
+    }
+    let (_, trailer) = bytes.split_last_chunk::<8>()?;
+    let [c1, c2, c3, c4, l1, l2, l3, l4] = *trailer;
+    let length = u32::from_le_bytes([l1, l2, l3, l4]) as usize;
+    if length > most {
+        return None;
+    }
+    let mut unpacked = vec![0; length];
+    let found = libdeflater::Decompressor::new().gzip_decompress(bytes, &mut unpacked).ok()?;
+    let sum = libdeflater::crc32(&unpacked);
+    (found == length && sum == u32::from_le_bytes([c1, c2, c3, c4])).then(|| unpacked.into())
+}
+
+fn refuse_unsupported(first_bytes: &[u8]) -> io::Result<()> {
+    let Some(name) = unsupported(first_bytes) else { return Ok(()) };
+    let reason = format!("its content is {name}; what can be read is UTF-8 text, plain or as gzip or zstd");
+    Err(io::Error::new(io::ErrorKind::Unsupported, reason))
+}
+
 /// Raw bytes are asked for in pieces of this size.
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -60,12 +102,7 @@ impl<R: Read> Decoder<R> {
     pub(super) fn open(mut raw: R) -> io::Result<Self> {
         let mut first = Vec::with_capacity(8);
         raw.by_ref().take(8).read_to_end(&mut first)?;
-        if let Some(name) = unsupported(&first) {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                format!("its content is {name}; what can be read is UTF-8 text, plain or as gzip or zstd"),
-            ));
-        }
+        refuse_unsupported(&first)?;
         let encoding = sniff(&first);
         let raw = Raw { first, given: 0, inner: raw, failed: false };
         let stream = match encoding {
@@ -165,7 +202,19 @@ mod tests {
     use crate::source::testing::{gzip, zstd};
     use std::fmt;
 
+    /// By stream, and held: both must agree.
     fn decoded(bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let streamed = streamed(bytes);
+        let held = unpack_held(&Bytes::copy_from_slice(bytes), 64 << 20);
+        match (&streamed, &held) {
+            (Ok(streamed), Ok(held)) => assert_eq!(Some(&streamed[..]), held.as_deref()),
+            (Err(streamed), Err(held)) => assert_eq!(streamed.to_string(), held.to_string()),
+            (streamed, held) => panic!("{streamed:?}, but held {held:?}"),
+        }
+        streamed
+    }
+
+    fn streamed(bytes: &[u8]) -> io::Result<Vec<u8>> {
         let mut decoded = Vec::new();
         Decoder::open(bytes)?.read_to_end(&mut decoded)?;
         Ok(decoded)

@@ -5,6 +5,7 @@
 
 mod aside;
 mod azure_export;
+mod chunk;
 mod content;
 mod discover;
 mod encoding;
@@ -17,8 +18,9 @@ mod template;
 mod testing;
 
 pub use aside::{aside_path, original_of_aside};
+pub use chunk::{Chunk, ChunkReader, Taken, cut};
 pub use content::{Line, LineReader};
 pub use discover::{DiscoverOptions, Discovery, RawObject, Stranger, discover};
-pub use encoding::{Encoding, sniff, unsupported};
+pub use encoding::{Encoding, sniff, unpack_held, unsupported};
 pub use layout::{Layout, Period, Seen};
-pub use object::{ObjectReader, ReadFailure, hash_prefix};
+pub use object::{ObjectReader, ReadFailure, hash_prefix, read_whole};

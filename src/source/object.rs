@@ -182,6 +182,15 @@ impl Read for ObjectReader {
     }
 }
 
+/// All bytes of an object, asked for at once, and their SHA-256. Errors as those of an [`ObjectReader`].
+pub fn read_whole(store: &Store, object: &RawObject) -> Result<(Bytes, [u8; 32])> {
+    let fetcher = Fetcher::new(store, object)?;
+    let bytes = if object.size > 0 { fetcher.get(0, object.size)? } else { Bytes::new() };
+    fetcher.check_unchanged()?;
+    let sha256 = Sha256::digest(&bytes).into();
+    Ok((bytes, sha256))
+}
+
 /// The SHA-256 of the first `length` bytes of an object, only if its etag is still `etag` (where one is given).
 ///
 /// Errors: kind `Object` if it vanished, changed or is shorter, `Store` if the store failed.

@@ -1,0 +1,270 @@
+//! The values of one column in memory: each distinct token once, and for each row which one.
+//!
+//! The idea: log columns repeat themselves. A token is looked up by a hash that its digest has already paid for, so that
+//! a repeated value costs a comparison and four bytes, and all that is done to values later (typing, printing,
+//! escaping) is done once for each distinct one. Where values hardly repeat, interning is given up: then each is kept as
+//! it comes.
+//!
+//! Invariants: tokens keep the bytes they had in the record, so that types can be decided later (I9); rows come in
+//! ascending order; [`Column::bytes`] counts capacity, not use, and nothing grows by more than a quarter beyond what is
+//! needed (I11).
+
+use std::ops::Range;
+
+/// Interning is reconsidered whenever the distinct values reach a power of two from here on.
+const FIRST_DOUBT: usize = 16_384;
+/// The most bytes of tokens a column holds: places in it have 32 bits.
+const MOST_BYTES: usize = u32::MAX as usize;
+
+/// A token as it stood in a record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Token<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) escaped: bool,
+}
+
+/// Distinct values, and the one of each row.
+#[derive(Debug, Default)]
+pub(super) struct Column {
+    /// A bit for each row up to the last that has a value.
+    present: Vec<u64>,
+    /// For each word of `present`, how many values come before it.
+    before: Vec<u32>,
+    /// The entry of each value, until interning was given up.
+    entries: Vec<u32>,
+    values: usize,
+    tokens: Vec<u8>,
+    /// Where each entry ends in `tokens`.
+    ends: Vec<u32>,
+    /// Open addressing by `tag`; an entry's number plus one, 0 for free.
+    table: Vec<(u32, u32)>,
+    given_up: bool,
+    escaped: bool,
+}
+
+impl Column {
+    /// Keeps the token of a row, larger than any before. `hash` is equal for equal tokens. `Ok(true)`: it is a new entry.
+    /// `Err`: the column is full.
+    #[inline]
+    pub(super) fn push(&mut self, row: u32, token: &[u8], escaped: bool, hash: u64) -> Result<bool, Full> {
+        if self.given_up {
+            self.add(token, escaped)?;
+            self.set(row);
+            return Ok(true);
+        }
+        let tag = (hash >> 32) as u32;
+        let mask = self.table.len().wrapping_sub(1);
+        let mut at = tag as usize & mask;
+        while let Some(&(known, entry)) = self.table.get(at)
+            && entry != 0
+        {
+            if known == tag && self.bytes_of(entry - 1) == token {
+                self.set(row);
+                grow(&mut self.entries, 1);
+                self.entries.push(entry - 1);
+                return Ok(false);
+            }
+            at = (at + 1) & mask;
+        }
+        self.intern(row, token, escaped, tag)?;
+        Ok(true)
+    }
+
+    #[cold]
+    fn intern(&mut self, row: u32, token: &[u8], escaped: bool, tag: u32) -> Result<(), Full> {
+        let entry = self.add(token, escaped)?;
+        self.set(row);
+        grow(&mut self.entries, 1);
+        self.entries.push(entry);
+        let distinct = self.ends.len();
+        // Two in five are new: an entry, its place in the table and its number cost more than they save.
+        if distinct >= FIRST_DOUBT && distinct.is_power_of_two() && distinct * 5 > self.values * 2 {
+            self.given_up = true;
+            self.table = Vec::new();
+            return Ok(());
+        }
+        if distinct * 2 > self.table.len() {
+            let mut table = vec![(0, 0); (self.table.len() * 2).max(16)];
+            for &(tag, entry) in self.table.iter().filter(|(_, entry)| *entry != 0) {
+                place(&mut table, tag, entry);
+            }
+            self.table = table;
+        }
+        place(&mut self.table, tag, entry + 1);
+        Ok(())
+    }
+
+    fn add(&mut self, token: &[u8], escaped: bool) -> Result<u32, Full> {
+        let end = self.tokens.len() + token.len();
+        if end > MOST_BYTES {
+            return Err(Full);
+        }
+        grow(&mut self.tokens, token.len());
+        self.tokens.extend_from_slice(token);
+        grow(&mut self.ends, 1);
+        self.ends.push(end as u32);
+        self.escaped |= escaped;
+        Ok(self.ends.len() as u32 - 1)
+    }
+
+    fn set(&mut self, row: u32) {
+        let word = row as usize / 64;
+        if word >= self.present.len() {
+            let more = word + 1 - self.present.len();
+            grow(&mut self.present, more);
+            grow(&mut self.before, more);
+            self.present.resize(word + 1, 0);
+            self.before.resize(word + 1, self.values as u32);
+        }
+        self.present[word] |= 1 << (row % 64);
+        self.values += 1;
+    }
+
+    /// How many rows have a value.
+    pub(super) fn values(&self) -> usize {
+        self.values
+    }
+
+    /// How many entries there are; fewer than values as far as interning pays.
+    pub(super) fn entries(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// True if each entry stands for one value only, apart from those before interning was given up.
+    pub(super) fn is_plain(&self) -> bool {
+        self.given_up
+    }
+
+    /// The entry of a row's value.
+    #[inline]
+    pub(super) fn find(&self, row: u32) -> Option<u32> {
+        let (word, bit) = (row as usize / 64, row % 64);
+        let present = *self.present.get(word)?;
+        if present >> bit & 1 == 0 {
+            return None;
+        }
+        let value = self.before[word] as usize + (present & ((1 << bit) - 1)).count_ones() as usize;
+        Some(match self.entries.get(value) {
+            Some(&entry) => entry,
+            // Since interning was given up, each value has brought its own entry.
+            None => (self.ends.len() - (self.values - value)) as u32,
+        })
+    }
+
+    /// False if no row of the range, ends included, has a value.
+    pub(super) fn reaches(&self, rows: (u32, u32)) -> bool {
+        let words: Range<usize> = rows.0 as usize / 64..(rows.1 as usize / 64 + 1).min(self.present.len());
+        words.start < words.end && self.present[words].iter().any(|word| *word != 0)
+    }
+
+    /// The token of an entry.
+    #[inline]
+    pub(super) fn token(&self, entry: u32) -> Token<'_> {
+        let bytes = self.bytes_of(entry);
+        Token { bytes, escaped: self.escaped && memchr::memchr(b'\\', bytes).is_some() }
+    }
+
+    #[inline]
+    fn bytes_of(&self, entry: u32) -> &[u8] {
+        let entry = entry as usize;
+        let start = if entry == 0 { 0 } else { self.ends[entry - 1] as usize };
+        &self.tokens[start..self.ends[entry] as usize]
+    }
+
+    /// Memory in use, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.present.capacity() * 8
+            + self.before.capacity() * 4
+            + self.entries.capacity() * 4
+            + self.tokens.capacity()
+            + self.ends.capacity() * 4
+            + self.table.capacity() * 8
+    }
+}
+
+/// A column has no room for another token.
+#[derive(Debug)]
+pub(super) struct Full;
+
+fn place(table: &mut [(u32, u32)], tag: u32, entry: u32) {
+    let mask = table.len() - 1;
+    let mut at = tag as usize & mask;
+    while table[at].1 != 0 {
+        at = (at + 1) & mask;
+    }
+    table[at] = (tag, entry);
+}
+
+/// Makes room for `more` elements, by a quarter at least and not by doubling.
+#[inline]
+pub(super) fn grow<T>(list: &mut Vec<T>, more: usize) {
+    if list.capacity() - list.len() < more {
+        list.reserve_exact(more.max(list.len() / 4).max(16));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use xxhash_rust::xxh3::xxh3_64;
+
+    fn filled(values: &[Option<String>]) -> Column {
+        let mut column = Column::default();
+        for (row, value) in values.iter().enumerate() {
+            if let Some(value) = value {
+                column.push(row as u32, value.as_bytes(), false, xxh3_64(value.as_bytes())).unwrap();
+            }
+        }
+        column
+    }
+
+    fn read(column: &Column, rows: usize) -> Vec<Option<String>> {
+        let text = |entry| String::from_utf8(column.token(entry).bytes.to_vec()).unwrap();
+        (0..rows as u32).map(|row| column.find(row).map(text)).collect()
+    }
+
+    #[test]
+    fn repeated_values_are_kept_once() {
+        let values: Vec<_> = (0..100_000).map(|n| (n % 3 > 0).then(|| format!("value {}", n % 100))).collect();
+        let column = filled(&values);
+        assert_eq!(read(&column, values.len()), values);
+        assert_eq!((column.entries(), column.is_plain()), (100, false));
+        assert!(column.bytes() < 500_000, "{}", column.bytes());
+    }
+
+    #[test]
+    fn interning_is_given_up_where_it_does_not_pay() {
+        let values: Vec<_> = (0..100_000).map(|n| (n % 2 > 0).then(|| format!("value {n}"))).collect();
+        let column = filled(&values);
+        assert!(column.is_plain());
+        assert_eq!(read(&column, values.len()), values);
+    }
+
+    #[test]
+    fn equal_hashes_do_not_make_equal_values() {
+        let mut column = Column::default();
+        for (row, value) in ["a", "b", "a", "c", "b"].iter().enumerate() {
+            column.push(row as u32, value.as_bytes(), false, 7).unwrap();
+        }
+        assert_eq!(column.entries(), 3);
+        assert_eq!(read(&column, 5).into_iter().flatten().collect::<String>(), "abacb");
+    }
+
+    #[test]
+    fn a_range_is_reached_only_where_there_are_values() {
+        let mut column = Column::default();
+        column.push(200, b"1", false, 1).unwrap();
+        assert!(column.reaches((0, 200)) && column.reaches((200, 900)));
+        assert!(!column.reaches((0, 100)) && !column.reaches((300, 900)));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_is_found(values in prop::collection::vec(prop::option::of("[ab\\\\]{0,3}"), 0..400)) {
+            let column = filled(&values);
+            prop_assert_eq!(read(&column, values.len() + 70)[..values.len()].to_vec(), values.clone());
+            prop_assert_eq!(column.values(), values.iter().flatten().count());
+        }
+    }
+}
