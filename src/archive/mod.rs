@@ -4,6 +4,7 @@
 //! catalogue ─┬─> schema ─> keys ─> rows ─> arrays ─> encode ─┬─> layout ─> segment      records to a segment
 //! survey ────┘      │                                spread ──┘
 //!                   └─────────────────────────────────────────> pages ─> print        a segment to records
+//!                                                       cells ─> column_digest        a segment to its digest
 //! rest_names   which columns have values outside their column
 //! table        segments in a Delta table
 //! quarantine   what cannot be judged, as it was
@@ -26,6 +27,8 @@ mod rest_names;
 pub mod segment;
 mod pages;
 pub mod print;
+mod cells;
+pub mod column_digest;
 mod quarantine;
 mod table;
 #[cfg(test)]
