@@ -3,7 +3,8 @@
 //! ```text
 //! catalogue ─┬─> schema ─> keys ─┬─> rows ─> gather ─> layout ─┬─> segment      records to a segment
 //! survey ────┘      │    column ─┘           chunk, spread ────┘
-//!                   └────────────────────────────────────────────> pages ─> print        a segment to records
+//!                   ├────────────────────────────────────────────> pages ─> print        a segment to records
+//!                   └────────────────────────────────────────────> cells ─> column_digest   a segment to its digest
 //! chunk_bits ─> chunk_values ─> chunk_text ─> chunk_pages ─> chunk                 a column of a row group, encoded
 //! rest_names   which columns have values outside their column
 //! table        segments in a Delta table
@@ -32,6 +33,8 @@ mod rest_names;
 pub mod segment;
 mod pages;
 pub mod print;
+mod cells;
+pub mod column_digest;
 mod quarantine;
 mod table;
 #[cfg(test)]

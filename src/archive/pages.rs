@@ -49,6 +49,31 @@ impl<R: ChunkReader + 'static> RowGroups for GroupPages<R> {
     }
 }
 
+/// A row group of which only one column is read: a reader of it sees a file of that column.
+#[derive(Debug)]
+pub(super) struct OneColumn<R> {
+    pub(super) group: GroupPages<R>,
+    pub(super) column: usize,
+}
+
+impl<R: ChunkReader + 'static> RowGroups for OneColumn<R> {
+    fn num_rows(&self) -> usize {
+        self.group.num_rows()
+    }
+
+    fn column_chunks(&self, _: usize) -> Result<Box<dyn PageIterator>> {
+        self.group.column_chunks(self.column)
+    }
+
+    fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {
+        self.group.row_groups()
+    }
+
+    fn metadata(&self) -> &ParquetMetaData {
+        &self.group.metadata
+    }
+}
+
 /// The pages of the one column chunk.
 struct OneChunk(Option<Box<dyn PageReader>>);
 

@@ -33,13 +33,16 @@ pub struct RowPrinter {
     width: usize,
 }
 
+/// A column of the file that is printed.
 #[derive(Debug)]
-struct PrintedColumn {
-    at: usize,
-    tail: Option<usize>,
-    kind: ColumnType,
-    /// The name as JSON, with its colon.
-    key: Vec<u8>,
+pub(super) struct PrintedColumn {
+    /// Its place in the file.
+    pub(super) at: usize,
+    /// The place of its tail.
+    pub(super) tail: Option<usize>,
+    pub(super) kind: ColumnType,
+    /// The name as a JSON string.
+    pub(super) key: Vec<u8>,
 }
 
 impl RowPrinter {
@@ -64,11 +67,20 @@ impl RowPrinter {
             }
             let mut key = Vec::new();
             text::escape_into(name, &mut key);
-            key.push(b':');
             let tail = file.index_of(&tail_name(name)).ok();
             printer.columns.push(PrintedColumn { at, tail, kind: column.kind, key });
         }
         Ok(printer)
+    }
+
+    /// The columns of the file that are printed, each as a member of its own.
+    pub(super) fn columns(&self) -> &[PrintedColumn] {
+        &self.columns
+    }
+
+    /// The place of `_hf_rest` in the file.
+    pub(super) fn rest(&self) -> Option<usize> {
+        self.rest
     }
 
     /// Appends the record of a row, without a newline. Appends nothing on error.
@@ -96,17 +108,15 @@ impl RowPrinter {
                 out.push(b',');
             }
             out.extend_from_slice(&column.key);
-            let tail = column.tail.map(|at| batch.column(at).as_ref());
-            if print_value(values.as_ref(), tail, column.kind, row, out).is_none() {
-                let name = batch.schema_ref().field(column.at).name().clone();
-                return Err(damaged(&format!("a value of column `{name}` can't be printed")));
-            }
+            out.push(b':');
+            let tails = column.tail.map(|at| batch.column(at).as_ref());
+            print_value(values.as_ref(), tails, column.kind, row, out)
+                .ok_or_else(|| unprintable(batch.schema_ref().field(column.at).name()))?;
         }
         if let Some(rest) = self.rest.and_then(|at| batch.column(at).as_string_opt::<i32>())
             && rest.is_valid(row)
         {
-            let members = rest.value(row).strip_prefix('{').and_then(|text| text.strip_suffix('}'));
-            let members = members.ok_or_else(|| damaged("a value of `_hf_rest` is no JSON object"))?;
+            let members = rest_members(rest.value(row))?;
             if out.len() > start && !members.is_empty() {
                 out.push(b',');
             }
@@ -118,9 +128,9 @@ impl RowPrinter {
 }
 
 /// Appends a value that is not null; `None` if it has no exact text.
-fn print_value(
+pub(super) fn print_value(
     values: &dyn Array,
-    tail: Option<&dyn Array>,
+    tails: Option<&dyn Array>,
     kind: ColumnType,
     row: usize,
     out: &mut Vec<u8>,
@@ -143,7 +153,7 @@ fn print_value(
         }
         ColumnType::Timestamp => {
             let micros = values.as_primitive_opt::<TimestampMicrosecondType>()?.value(row);
-            let tail = match tail {
+            let tail = match tails {
                 Some(tails) => tails.is_valid(row).then_some(tails.as_string_opt::<i32>()?.value(row)),
                 None => None,
             };
@@ -157,9 +167,18 @@ fn print_value(
     Some(())
 }
 
+/// What stands between the braces of a row's `_hf_rest`: the members that are printed after the columns'.
+pub(super) fn rest_members(object: &str) -> Result<&str> {
+    let members = object.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+    let members = members.ok_or_else(|| damaged("a value of `_hf_rest` is no JSON object"))?;
+    // No comma goes before none.
+    let blank = members.bytes().all(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+    Ok(if blank { "" } else { members })
+}
+
 /// Appends JSON text. Line ends in it are whitespace between tokens, since strings can't hold them unescaped; records
 /// are printed one a line.
-fn append_on_one_line(json: &str, out: &mut Vec<u8>) {
+pub(super) fn append_on_one_line(json: &str, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(json.as_bytes());
     let mut at = start;
@@ -278,11 +297,15 @@ fn batch_rows(metadata: &ParquetMetaData, batch_bytes: usize) -> usize {
     (batch_bytes / largest.max(1)).clamp(1, MOST_ROWS)
 }
 
-fn damaged(reason: &str) -> Error {
+pub(super) fn unprintable(column: &str) -> Error {
+    damaged(&format!("a value of column `{column}` can't be printed"))
+}
+
+pub(super) fn damaged(reason: &str) -> Error {
     Error::new(Kind::Damaged, "printing a segment's rows", reason)
 }
 
-fn unreadable(error: ParquetError) -> Error {
+pub(super) fn unreadable(error: ParquetError) -> Error {
     let kind = if matches!(error, ParquetError::External(_)) { Kind::Store } else { Kind::Damaged };
     Error::from_source(kind, "opening a segment", error)
 }

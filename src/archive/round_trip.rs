@@ -9,6 +9,7 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 use proptest::prelude::*;
 
 use super::catalogue::{ColumnType, find};
+use super::column_digest::tests::digest_by_columns;
 use super::keys::Surveyor;
 use super::print::{RowPrinter, read_segment};
 use super::rows::{RowBuffer, RowMeta, groups};
@@ -97,6 +98,7 @@ fn check(records: &[Vec<u8>], written: &[Written], schema: &TableSchema) {
         let mut read_back = SetDigest::default();
         printed.iter().for_each(|record| read_back.add(digest_of_printed(record).unwrap()));
         assert_eq!(read_back, segment.summary.digest);
+        assert_eq!(digest_by_columns(&segment.bytes, schema, 2).unwrap(), read_back);
         restored.extend(printed);
     }
     assert_eq!(summed, wanted);

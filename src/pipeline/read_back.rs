@@ -1,28 +1,36 @@
 //! Reading back what was uploaded, before anything is promised about it.
 //!
-//! The stored bytes are hashed, and every row is printed as `restore` would print it and digested by code of its own
-//! ([`crate::record::reread`]). Both must match what went in.
+//! The stored bytes are hashed, and every value of every row is printed as `restore` would print it and digested by
+//! code of its own ([`crate::archive::column_digest`], [`crate::record::reread`]). Both must match what went in.
+//!
+//! The object is read once, a row group at a time, so that the bytes that are hashed are those that are decoded. Only
+//! where row groups do not lie one after the other, or take more than [`SPAN_BYTES`] (not as we write them), it is
+//! read twice: whole for the hash, and in ranges for the rows.
 
 use std::fmt;
 use std::io::{self, Read};
-use std::sync::mpsc;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use bytes::Bytes;
+use bytes::{Buf, Bytes, buf};
 use object_store::path::Path;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
+use sha2::{Digest, Sha256};
 
-use crate::archive::print::{RowPrinter, SegmentReader, read_segment};
+use crate::archive::column_digest::SegmentColumns;
+use crate::archive::print::{SegmentReader, read_segment};
 use crate::archive::schema::TableSchema;
 use crate::error::{Error, Kind, Result};
 use crate::record::SetDigest;
-use crate::record::reread::digest_of_printed;
 use crate::storage::Store;
 
-/// Bytes of rows that are held at once, for each thread.
+/// Bytes of rows that are held at once.
 const BATCH_BYTES: usize = 4 << 20;
+/// The most bytes of an object that are held at once: a row group as it is stored. Ours are smaller where `memory` is.
+const SPAN_BYTES: u64 = 32 << 20;
+/// The bytes that are read first, from the end: the footer of most segments, and all of a small one.
+const TAIL_BYTES: u64 = 1 << 20;
 
 /// What stands in the store under a segment's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +41,96 @@ pub struct ReadBack {
 
 /// Reads a segment from the store. `Ok(None)`: there is none.
 pub fn read_back(store: &Store, path: &Path, schema: &TableSchema, threads: usize) -> Result<Option<ReadBack>> {
-    let Some(sha256) = store.sha256(path)? else { return Ok(None) };
+    let Some(meta) = store.head(path)? else { return Ok(None) };
+    let object = StoreChunks { store: store.clone(), path: path.clone(), size: meta.size };
+    let read = read_object(object, schema, threads, SPAN_BYTES);
     let name = |error: Error| Error::from_source(error.kind(), format!("reading back {}", store.describe(path)), error);
-    let reader = open_segment(store, path)?;
-    let printer = RowPrinter::new(reader.schema(), schema).map_err(name)?;
-    let digest = digest_rows(reader, &printer, threads).map_err(name)?;
-    Ok(Some(ReadBack { sha256, digest }))
+    read.map(Some).map_err(name)
+}
+
+fn read_object(object: StoreChunks, schema: &TableSchema, threads: usize, span_bytes: u64) -> Result<ReadBack> {
+    let (tail, metadata) = footer(&object)?;
+    let columns = SegmentColumns::new(metadata, schema)?;
+    let mut digest = SetDigest::default();
+    let Some(ends) = ends(columns.metadata(), object.size, span_bytes) else {
+        let sha256 = object.store.sha256(&object.path)?;
+        let sha256 = sha256.ok_or_else(|| Error::new(Kind::Damaged, "reading it whole", "it is not there any more"))?;
+        let file = Arc::new(object);
+        for group in 0..columns.groups() {
+            digest.merge(&columns.digest(&file, group, threads)?);
+        }
+        return Ok(ReadBack { sha256, digest });
+    };
+    // The footer's bytes are not read again: those that were understood are those that are hashed.
+    let read = |start: u64, end: u64| match tail.start {
+        tail_start if start >= tail_start => tail.get_bytes(start, (end - start) as usize),
+        _ => object.range(start, end).map_err(ParquetError::from),
+    };
+    let mut hasher = Sha256::new();
+    let mut start = 0;
+    for (group, end) in ends.into_iter().enumerate() {
+        let span = Arc::new(Span { start, bytes: read(start, end).map_err(unreadable)? });
+        let of_group = std::thread::scope(|scope| -> Result<SetDigest> {
+            let mut hash = || hasher.update(&span.bytes);
+            let hashing = if threads > 1 {
+                Some(scope.spawn(hash))
+            } else {
+                hash();
+                None
+            };
+            let of_group = columns.digest(&span, group, threads)?;
+            let hashed = hashing.map_or(Ok(()), |hashing| hashing.join());
+            hashed.map_err(|_| Error::new(Kind::Internal, "hashing a segment", "a thread panicked"))?;
+            Ok(of_group)
+        })?;
+        digest.merge(&of_group);
+        start = end;
+    }
+    // What is left ends with the footer.
+    for start in (start..object.size).step_by(SPAN_BYTES as usize) {
+        let end = object.size.min(start + SPAN_BYTES);
+        hasher.update(read(start, end).map_err(unreadable)?);
+    }
+    Ok(ReadBack { sha256: hex::encode(hasher.finalize()), digest })
+}
+
+/// The end of the object, and the footer in it.
+fn footer(object: &StoreChunks) -> Result<(Span, ParquetMetaData)> {
+    let mut reader = ParquetMetaDataReader::new()
+        .with_offset_index_policy(PageIndexPolicy::Optional)
+        .with_column_index_policy(PageIndexPolicy::Skip);
+    let mut bytes = TAIL_BYTES;
+    loop {
+        let start = object.size.saturating_sub(bytes);
+        let tail = object.get_bytes(start, (object.size - start) as usize).map_err(unreadable)?;
+        match reader.try_parse_sized(&tail, object.size) {
+            Err(ParquetError::NeedMoreData(needed)) if needed as u64 > bytes => bytes = needed as u64,
+            Err(error) => return Err(unreadable(error)),
+            Ok(()) => {
+                let metadata = reader.finish().map_err(unreadable)?;
+                return Ok((Span { start, bytes: tail }, metadata));
+            }
+        }
+    }
+}
+
+/// Where each row group ends; `None` if they do not follow one another, or one takes more than `most` bytes.
+fn ends(metadata: &ParquetMetaData, size: u64, most: u64) -> Option<Vec<u64>> {
+    let mut last = 0;
+    let group_end = |group: &parquet::file::metadata::RowGroupMetaData| {
+        let mut end = last;
+        for chunk in group.columns() {
+            let (start, bytes) = chunk.byte_range();
+            if start < last {
+                return None;
+            }
+            end = end.max(start.checked_add(bytes)?);
+        }
+        let span = end - last;
+        last = end;
+        (span <= most && end <= size).then_some(end)
+    };
+    metadata.row_groups().iter().map(group_end).collect()
 }
 
 /// Opens a segment for reading in ranges.
@@ -56,52 +148,45 @@ pub(super) fn chunks(store: &Store, path: &Path) -> Result<StoreChunks> {
     Ok(StoreChunks { store: store.clone(), path: path.clone(), size })
 }
 
-fn digest_rows(reader: SegmentReader, printer: &RowPrinter, threads: usize) -> Result<SetDigest> {
-    let (sender, receiver) = mpsc::sync_channel::<RecordBatch>(1);
-    let receiver = Mutex::new(receiver);
-    let work = || -> Result<SetDigest> {
-        let mut digest = SetDigest::default();
-        let mut line = Vec::new();
-        loop {
-            let next = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(batch) = next else { return Ok(digest) };
-            for row in 0..batch.num_rows() {
-                line.clear();
-                printer.print(&batch, row, &mut line)?;
-                let record = digest_of_printed(&line).map_err(|malformed| {
-                    Error::new(Kind::Damaged, "reading back a row", format!("it prints no record: {malformed}"))
-                })?;
-                digest.add(record);
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(work)).collect();
-        let mut read = Ok(());
-        for batch in reader {
-            match batch {
-                // Nobody takes it any more: a worker failed and says so below.
-                Ok(batch) => {
-                    if sender.send(batch).is_err() {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    read = Err(error);
-                    break;
-                }
-            }
-        }
-        drop(sender);
-        let mut all = SetDigest::default();
-        for worker in workers {
-            let digest = worker
-                .join()
-                .map_err(|_| Error::new(Kind::Internal, "reading back a segment", "a thread panicked"))??;
-            all.merge(&digest);
-        }
-        read.map(|()| all)
-    })
+/// Some of an object's bytes, at the places that they have in it.
+#[derive(Debug)]
+struct Span {
+    start: u64,
+    bytes: Bytes,
+}
+
+impl Span {
+    fn from(&self, start: u64, length: Option<usize>) -> Result<Bytes, ParquetError> {
+        let from = start.checked_sub(self.start).and_then(|from| usize::try_from(from).ok());
+        let bytes = from.and_then(|from| {
+            let end = length.map_or(Some(self.bytes.len()), |length| from.checked_add(length))?;
+            (from <= end && end <= self.bytes.len()).then(|| self.bytes.slice(from..end))
+        });
+        bytes.ok_or_else(|| ParquetError::EOF("a page lies outside its row group".to_owned()))
+    }
+}
+
+impl Length for Span {
+    fn len(&self) -> u64 {
+        self.start + self.bytes.len() as u64
+    }
+}
+
+impl ChunkReader for Span {
+    type T = buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        Ok(self.from(start, None)?.reader())
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        self.from(start, Some(length))
+    }
+}
+
+fn unreadable(error: ParquetError) -> Error {
+    let kind = if matches!(error, ParquetError::External(_)) { Kind::Store } else { Kind::Damaged };
+    Error::from_source(kind, "reading a segment", error)
 }
 
 /// A segment in the store as Parquet reads it: by ranges.
@@ -120,10 +205,13 @@ impl fmt::Debug for StoreChunks {
 
 impl StoreChunks {
     fn range(&self, start: u64, end: u64) -> io::Result<Bytes> {
-        self.store
-            .get_range(&self.path, start..end, None)
-            .map_err(io::Error::other)?
-            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{} is not there any more", self.path)))
+        let bytes = self.store.get_range(&self.path, start..end, None).map_err(io::Error::other)?;
+        let problem = |kind, what: &str| io::Error::new(kind, format!("{} {what}", self.path));
+        let bytes = bytes.ok_or_else(|| problem(io::ErrorKind::NotFound, "is not there any more"))?;
+        if bytes.len() as u64 != end - start {
+            return Err(problem(io::ErrorKind::UnexpectedEof, "has become shorter"));
+        }
+        Ok(bytes)
     }
 }
 

@@ -1,10 +1,11 @@
 //! The read-back's own parser and digest, written from the definition in [`super::digest`] alone.
 //!
 //! It shares no function with the rest of `record`: a fault in the scanner, the decoder or the hasher of the way in
-//! can't hide here. Nor does it take their word for anything: what `restore` would print is parsed strictly, into a
-//! tree of tokens, and the tree is digested.
-
-use std::borrow::Cow;
+//! can't hide here. Nor does it take their word for anything: what `restore` would print is parsed strictly, and
+//! digested as it is parsed, by the one who parses.
+//!
+//! A record's digest is that of a sum, so it can be taken a value at a time ([`FieldReader`]), in any order, and
+//! finished once all of a record's fields were added ([`record_of_sum`]).
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -15,80 +16,65 @@ const DEEPEST: usize = 512;
 
 /// The record digest of a printed line.
 pub fn digest_of_printed(line: &[u8]) -> Result<u128, Malformed> {
-    if let Err(error) = std::str::from_utf8(line) {
-        return Err(Malformed { offset: error.valid_up_to(), reason: "not UTF-8" });
-    }
-    let mut input = Input { rest: line, length: line.len() };
+    sum_of_printed(line).map(record_of_sum)
+}
+
+/// The sum of the fields of a printed object's members; those that are null count nothing.
+pub fn sum_of_printed(line: &[u8]) -> Result<u128, Malformed> {
+    let mut input = Input::of(line)?;
     input.blanks();
-    let record = match input.rest.first() {
-        Some(b'{') => input.tree(0)?,
-        _ => return input.fail("not a JSON object"),
-    };
-    input.blanks();
-    if !input.rest.is_empty() {
-        return input.fail("something follows the object");
+    if input.rest.first() != Some(&b'{') {
+        return input.fail("not a JSON object");
     }
-    let Tree::Object(members) = record else { return input.fail("not a JSON object") };
     let mut sum = 0_u128;
     let mut bytes = Vec::with_capacity(128);
-    for (key, value) in &members {
-        if !matches!(value, Tree::Null) {
-            sum = sum.wrapping_add(field(key, value, &mut bytes));
+    input.members(0, &mut bytes, |field, is_null| {
+        if !is_null {
+            sum = sum.wrapping_add(xxh3_128(field));
         }
+    })?;
+    input.blanks();
+    input.end("something follows the object")?;
+    Ok(sum)
+}
+
+/// The digest of a record whose fields have this sum.
+pub fn record_of_sum(sum: u128) -> u128 {
+    xxh3_128(&sum.to_le_bytes())
+}
+
+/// Digests the fields that one key has in many records.
+#[derive(Debug)]
+pub struct FieldReader {
+    /// The key's part of what is hashed, then the last value's.
+    bytes: Vec<u8>,
+    key_bytes: usize,
+}
+
+impl FieldReader {
+    /// For a key as it is printed, between its quotes.
+    pub fn new(key: &[u8]) -> Result<Self, Malformed> {
+        let mut input = Input::of(key)?;
+        let mut bytes = Vec::with_capacity(128);
+        input.key(&mut bytes)?;
+        input.end("something follows the key")?;
+        Ok(FieldReader { key_bytes: bytes.len(), bytes })
     }
-    Ok(xxh3_128(&sum.to_le_bytes()))
-}
 
-/// A token and what it contains. Text is WTF-8.
-enum Tree<'a> {
-    Null,
-    False,
-    True,
-    Number(&'a [u8]),
-    String(Cow<'a, [u8]>),
-    Array(Vec<Tree<'a>>),
-    Object(Vec<(Cow<'a, [u8]>, Tree<'a>)>),
-}
-
-fn field(key: &[u8], value: &Tree<'_>, bytes: &mut Vec<u8>) -> u128 {
-    bytes.clear();
-    bytes.extend((key.len() as u32).to_le_bytes());
-    bytes.extend(key);
-    append_canonical(value, bytes);
-    xxh3_128(bytes)
-}
-
-fn append_canonical(value: &Tree<'_>, bytes: &mut Vec<u8>) {
-    match value {
-        Tree::Null => bytes.push(b'n'),
-        Tree::False => bytes.push(b'f'),
-        Tree::True => bytes.push(b't'),
-        Tree::Number(text) => {
-            bytes.push(b'#');
-            bytes.extend(*text);
-        }
-        Tree::String(text) => {
-            bytes.push(b'"');
-            bytes.extend(&**text);
-        }
-        Tree::Array(elements) => {
-            bytes.push(b'[');
-            let mut inner = Vec::new();
-            for element in elements {
-                inner.clear();
-                append_canonical(element, &mut inner);
-                bytes.extend(xxh3_128(&inner).to_le_bytes());
-            }
-        }
-        Tree::Object(members) => {
-            let mut inner = Vec::new();
-            let sum = members.iter().fold(0_u128, |sum, (key, value)| sum.wrapping_add(field(key, value, &mut inner)));
-            bytes.push(b'{');
-            bytes.extend((members.len() as u64).to_le_bytes());
-            bytes.extend(sum.to_le_bytes());
-        }
+    /// What a member of that key and a printed value adds to its record's sum: its field, or nothing if it is null.
+    pub fn field(&mut self, value: &[u8]) -> Result<u128, Malformed> {
+        let mut input = Input::of(value)?;
+        self.bytes.truncate(self.key_bytes);
+        input.blanks();
+        input.value(1, &mut self.bytes)?;
+        input.blanks();
+        input.end("something follows the value")?;
+        Ok(if self.bytes[self.key_bytes..] == [NULL] { 0 } else { xxh3_128(&self.bytes) })
     }
 }
+
+/// The canonical form of a null, and of nothing else.
+const NULL: u8 = b'n';
 
 /// What is left of the line, which is valid UTF-8.
 struct Input<'a> {
@@ -97,39 +83,87 @@ struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    /// The value at the start of what is left; `around` is the number of containers around it.
-    fn tree(&mut self, around: usize) -> Result<Tree<'a>, Malformed> {
+    fn of(line: &'a [u8]) -> Result<Self, Malformed> {
+        match std::str::from_utf8(line) {
+            Ok(_) => Ok(Input { rest: line, length: line.len() }),
+            Err(error) => Err(Malformed { offset: error.valid_up_to(), reason: "not UTF-8" }),
+        }
+    }
+
+    fn end(&self, reason: &'static str) -> Result<(), Malformed> {
+        if self.rest.is_empty() { Ok(()) } else { self.fail(reason) }
+    }
+
+    /// Appends the canonical form of the value at the start of what is left; `around` is the number of containers
+    /// around it.
+    fn value(&mut self, around: usize, bytes: &mut Vec<u8>) -> Result<(), Malformed> {
         match self.rest.first() {
             Some(b'{' | b'[') if around == DEEPEST => self.fail("nested too deep"),
             Some(b'{') => {
-                let mut members = Vec::new();
-                self.list(b'}', |input| {
-                    let key = input.text()?;
-                    input.blanks();
-                    if !input.take(b":") {
-                        return input.fail("colon missing");
-                    }
-                    input.blanks();
-                    members.push((key, input.tree(around + 1)?));
-                    Ok(())
+                let (mut count, mut sum) = (0_u64, 0_u128);
+                self.members(around, bytes, |field, _| {
+                    count += 1;
+                    sum = sum.wrapping_add(xxh3_128(field));
                 })?;
-                Ok(Tree::Object(members))
+                bytes.push(b'{');
+                bytes.extend(count.to_le_bytes());
+                bytes.extend(sum.to_le_bytes());
+                Ok(())
             }
             Some(b'[') => {
-                let mut elements = Vec::new();
+                bytes.push(b'[');
                 self.list(b']', |input| {
-                    elements.push(input.tree(around + 1)?);
+                    let start = bytes.len();
+                    input.value(around + 1, bytes)?;
+                    let hash = xxh3_128(&bytes[start..]);
+                    bytes.truncate(start);
+                    bytes.extend(hash.to_le_bytes());
                     Ok(())
-                })?;
-                Ok(Tree::Array(elements))
+                })
             }
-            Some(b'"') => self.text().map(Tree::String),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            _ if self.take(b"null") => Ok(Tree::Null),
-            _ if self.take(b"false") => Ok(Tree::False),
-            _ if self.take(b"true") => Ok(Tree::True),
-            _ => self.fail("no value"),
+            Some(b'"') => {
+                bytes.push(b'"');
+                self.text(bytes)
+            }
+            Some(b'-' | b'0'..=b'9') => {
+                bytes.push(b'#');
+                self.number(bytes)
+            }
+            _ => {
+                let word = match () {
+                    () if self.take(b"null") => NULL,
+                    () if self.take(b"false") => b'f',
+                    () if self.take(b"true") => b't',
+                    () => return self.fail("no value"),
+                };
+                bytes.push(word);
+                Ok(())
+            }
         }
+    }
+
+    /// Hands over, for each member of the object at the start of what is left, the bytes whose hash is its field, and
+    /// whether its value is null. `bytes` is as long afterwards as it was.
+    fn members(
+        &mut self,
+        around: usize,
+        bytes: &mut Vec<u8>,
+        mut member: impl FnMut(&[u8], bool),
+    ) -> Result<(), Malformed> {
+        let start = bytes.len();
+        self.list(b'}', |input| {
+            input.key(bytes)?;
+            input.blanks();
+            if !input.take(b":") {
+                return input.fail("colon missing");
+            }
+            input.blanks();
+            let value = bytes.len();
+            input.value(around + 1, bytes)?;
+            member(&bytes[start..], bytes[value..] == [NULL]);
+            bytes.truncate(start);
+            Ok(())
+        })
     }
 
     /// A bracket, items between commas, and the closing bracket.
@@ -152,30 +186,32 @@ impl<'a> Input<'a> {
         }
     }
 
-    fn text(&mut self) -> Result<Cow<'a, [u8]>, Malformed> {
+    /// Appends the length and the text of a key. Text is WTF-8.
+    fn key(&mut self, bytes: &mut Vec<u8>) -> Result<(), Malformed> {
+        let start = bytes.len();
+        bytes.extend([0; 4]);
+        self.text(bytes)?;
+        let length = (bytes.len() - start - 4) as u32;
+        bytes[start..start + 4].copy_from_slice(&length.to_le_bytes());
+        Ok(())
+    }
+
+    /// Appends the text of a string.
+    fn text(&mut self, bytes: &mut Vec<u8>) -> Result<(), Malformed> {
         if !self.take(b"\"") {
             return self.fail("string missing");
         }
-        let whole = self.rest;
-        let mut decoded: Option<Vec<u8>> = None;
         loop {
-            let Some(end) = self.rest.iter().position(|&byte| matches!(byte, b'"' | b'\\' | 0..0x20)) else {
-                return self.fail("string without end");
-            };
+            let Some(end) = plain_bytes(self.rest) else { return self.fail("string without end") };
             let (plain, rest) = self.rest.split_at(end);
+            bytes.extend_from_slice(plain);
             self.rest = rest;
             match rest[0] {
                 b'"' => {
                     self.rest = &rest[1..];
-                    let Some(mut decoded) = decoded else { return Ok(Cow::Borrowed(&whole[..end])) };
-                    decoded.extend_from_slice(plain);
-                    return Ok(Cow::Owned(decoded));
+                    return Ok(());
                 }
-                b'\\' => {
-                    let decoded = decoded.get_or_insert_with(|| Vec::with_capacity(2 * end + 32));
-                    decoded.extend_from_slice(plain);
-                    self.escapes(decoded)?;
-                }
+                b'\\' => self.escapes(bytes)?,
                 _ => return self.fail("control character"),
             }
         }
@@ -226,7 +262,8 @@ impl<'a> Input<'a> {
         Ok(unit)
     }
 
-    fn number(&mut self) -> Result<Tree<'a>, Malformed> {
+    /// Appends the text of a number.
+    fn number(&mut self, bytes: &mut Vec<u8>) -> Result<(), Malformed> {
         let whole = self.rest;
         self.take(b"-");
         // Either a zero alone or digits: the 1 of 01 is left over, and no comma.
@@ -239,7 +276,8 @@ impl<'a> Input<'a> {
         if !good {
             return self.fail("not a number");
         }
-        Ok(Tree::Number(&whole[..whole.len() - self.rest.len()]))
+        bytes.extend_from_slice(&whole[..whole.len() - self.rest.len()]);
+        Ok(())
     }
 
     /// `false` if there is none.
@@ -272,6 +310,20 @@ impl<'a> Input<'a> {
     }
 }
 
+/// The bytes before the first that ends a string or is an escape or a control character; `None` if there is none.
+fn plain_bytes(bytes: &[u8]) -> Option<usize> {
+    // Without branches within a block, so that the compiler takes its bytes at once.
+    let ends = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < 0x20);
+    let mut at = 0;
+    while let Some(block) = bytes[at..].first_chunk::<16>() {
+        if block.iter().fold(false, |any, &byte| any | ends(byte)) {
+            break;
+        }
+        at += block.len();
+    }
+    bytes[at..].iter().position(|&byte| ends(byte)).map(|found| at + found)
+}
+
 fn append_wtf8(units: &[u16], bytes: &mut Vec<u8>) {
     for decoded in char::decode_utf16(units.iter().copied()) {
         match decoded {
@@ -286,105 +338,4 @@ fn append_wtf8(units: &[u16], bytes: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::digest::record_digest;
-    use crate::record::support::{compare, generate};
-    use crate::record::token::{MAX_DEPTH, members};
-    use proptest::prelude::*;
-
-    /// The digest of the way in; `None` if the scanner refuses the line.
-    fn on_the_way_in(record: &[u8]) -> Option<u128> {
-        let mut found = Vec::new();
-        members(record, &mut found).ok()?;
-        Some(record_digest(record, &found))
-    }
-
-    #[test]
-    fn i9_both_ways_agree_on_the_corners() {
-        for record in [
-            "{}",
-            " {\t} \r\n",
-            r#"{"a":null,"b":[null,{"c":null}]}"#,
-            r#"{"a":1,"a":1,"":{"":""}}"#,
-            r#"{"a":[ ],"b":{ },"c":[ [ ] , { } ]}"#,
-            r#"{"\ud800":"\udc00\ud800","\ud83d\ude00":"😀\ud83d\ude00\n"}"#,
-            r#"{"a":-0,"b":1E+2,"c":0.10,"d":123456789012345678901234567890}"#,
-            r#"{"a":"\"\\\/\b\f\n\r\t\u0000é"}"#,
-        ] {
-            let digest = digest_of_printed(record.as_bytes()).unwrap();
-            assert_eq!(Some(digest), on_the_way_in(record.as_bytes()), "{record}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_record_is_refused_with_its_place() {
-        for (line, offset, reason) in [
-            ("", 0, "not a JSON object"),
-            ("[]", 0, "not a JSON object"),
-            ("{}{}", 2, "something follows the object"),
-            ("{\"a\":1,}", 7, "string missing"),
-            ("{\"a\" 1}", 5, "colon missing"),
-            ("{\"a\":01}", 6, "comma missing"),
-            ("{\"a\":-}", 6, "not a number"),
-            ("{\"a\":1.}", 7, "not a number"),
-            ("{\"a\":1e+}", 8, "not a number"),
-            ("{\"a\":[1,]}", 8, "no value"),
-            ("{\"a\":\"\\u+123\"}", 8, "four hex digits missing"),
-            ("{\"a\":\"\\x\"}", 7, "unknown escape"),
-            ("{\"a\":\"\u{0}\"}", 6, "control character"),
-            ("{\"a\":\"\u{1f}\"}", 6, "control character"),
-            ("{\"a\":\"", 6, "string without end"),
-        ] {
-            assert_eq!(digest_of_printed(line.as_bytes()), Err(Malformed { offset, reason }), "{line}");
-        }
-        assert_eq!(digest_of_printed(b"{\"\xFF\":1}"), Err(Malformed { offset: 2, reason: "not UTF-8" }));
-    }
-
-    #[test]
-    fn both_ways_take_the_same_depth() {
-        for levels in [MAX_DEPTH, MAX_DEPTH + 1] {
-            let record = format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
-            assert_eq!(digest_of_printed(record.as_bytes()).ok(), on_the_way_in(record.as_bytes()));
-        }
-        let deepest = format!("{{\"a\":{}{}}}", "[".repeat(MAX_DEPTH - 1), "]".repeat(MAX_DEPTH - 1));
-        digest_of_printed(deepest.as_bytes()).unwrap();
-    }
-
-    #[test]
-    fn i9_both_ways_agree_on_large_records() {
-        for record in [generate::with_big_value(4 << 20), generate::wide(2000, 7)] {
-            assert_eq!(digest_of_printed(&record).ok(), on_the_way_in(&record));
-            assert_eq!(compare::same_record(&record, &record), Ok(()));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn i9_both_ways_agree_on_generated_records(tree in generate::tree_on(generate::DAY), seeds in any::<[u64; 2]>()) {
-            let (a, b) = (generate::render(&tree, seeds[0]), generate::render(&tree, seeds[1]));
-            let digest = digest_of_printed(&a).unwrap();
-            prop_assert_eq!(Some(digest), on_the_way_in(&a));
-            prop_assert_eq!(Some(digest), on_the_way_in(&b));
-            prop_assert_eq!(Ok(digest), digest_of_printed(&b));
-        }
-
-        #[test]
-        fn i9_a_single_change_is_noticed_on_the_way_back(
-            tree in generate::tree_on(generate::DAY), choice in any::<u64>(), seeds in any::<[u64; 2]>()
-        ) {
-            let original = generate::render(&tree, seeds[0]);
-            let printed = generate::render(&generate::changed(&tree, choice), seeds[1]);
-            let noticed = on_the_way_in(&original) != digest_of_printed(&printed).ok();
-            prop_assert_eq!(noticed, compare::same_record(&original, &printed).is_err());
-        }
-
-        #[test]
-        fn both_ways_accept_the_same_lines(record in generate::record_without_time(), place in any::<prop::sample::Index>(), byte in any::<u8>()) {
-            let mut damaged = record;
-            let place = place.index(damaged.len());
-            damaged[place] = byte;
-            prop_assert_eq!(digest_of_printed(&damaged).ok(), on_the_way_in(&damaged));
-        }
-    }
-}
+mod tests;
