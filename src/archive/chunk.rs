@@ -95,6 +95,7 @@ impl EncodedChunk {
 pub(super) struct ChunkEncoder {
     level: ZstdLevel,
     zstd: Compressor<'static>,
+    compressed: Vec<u8>,
     scratch: Scratch,
 }
 
@@ -102,7 +103,6 @@ pub(super) struct ChunkEncoder {
 #[derive(Default)]
 struct Scratch {
     page: Vec<u8>,
-    compressed: Vec<u8>,
     /// The ids of a page without its nulls.
     ids: Vec<u32>,
     /// Its rows that have a value, a bit each.
@@ -114,15 +114,13 @@ impl Scratch {
     #[cfg(test)]
     fn held_bytes(&self) -> usize {
         let ids = self.ids.capacity() * size_of::<u32>();
-        self.page.capacity() + self.compressed.capacity() + ids + self.present.capacity() + self.used.capacity()
+        self.page.capacity() + ids + self.present.capacity() + self.used.capacity()
     }
 
     /// What a giant value has taken is given back.
     fn shrink(&mut self, bytes: usize) {
         self.page.clear();
         self.page.shrink_to(bytes);
-        self.compressed.clear();
-        self.compressed.shrink_to(bytes);
         self.ids.clear();
         self.ids.shrink_to(bytes / size_of::<u32>());
         self.present.clear();
@@ -137,13 +135,13 @@ impl ChunkEncoder {
     pub(super) fn new(zstd_level: i32) -> Result<Self> {
         let level = ZstdLevel::try_new(zstd_level).map_err(parquet_error)?;
         let zstd = Compressor::new(zstd_level).map_err(|error| parquet_error(error.into()))?;
-        Ok(ChunkEncoder { level, zstd, scratch: Scratch::default() })
+        Ok(ChunkEncoder { level, zstd, compressed: Vec::new(), scratch: Scratch::default() })
     }
 
     /// Memory that is kept for the next chunk, beside the compressor's.
     #[cfg(test)]
     pub(super) fn held_bytes(&self) -> usize {
-        self.scratch.held_bytes()
+        self.compressed.capacity() + self.scratch.held_bytes()
     }
 
     /// Errors: [`Kind::Internal`] if the values are not what they say, or none of this column, or if one is larger
@@ -162,7 +160,10 @@ impl ChunkEncoder {
             Distinct::Double(numbers) => self.encode_values(column, &values.ids, numbers, options),
         };
         // Room for a page, and for one that does not compress.
-        self.scratch.shrink(options.page_bytes.saturating_mul(2));
+        let bytes = options.page_bytes.saturating_mul(2);
+        self.compressed.clear();
+        self.compressed.shrink_to(bytes);
+        self.scratch.shrink(bytes);
         chunk
     }
 
@@ -188,42 +189,17 @@ impl ChunkEncoder {
             None if values.count() == 0 => Encoding::PLAIN,
             None => V::BARE,
         };
-        let zstd = Zstd { compressor: &mut self.zstd, level: self.level, out: &mut self.scratch.compressed };
+        let zstd = Zstd { compressor: &mut self.zstd, level: self.level, out: &mut self.compressed };
         let mut pages = Pages::new(zstd, values, encoding);
-        let scratch = (&mut self.scratch.page, &mut self.scratch.ids, &mut self.scratch.present);
-        let (page, present_ids, present) = scratch;
-        if width.is_some() {
-            page.clear();
-            values.put_dictionary(page);
-            pages.put_dictionary(page)?;
-        }
-        let mut rest = ids;
-        while !rest.is_empty() {
-            let (rows, later) = rest.split_at(page_end(rest, values, width, options));
-            rest = later;
-            page.clear();
-            let page_ids = PageIds::new(put_levels(rows, present_ids, present, page));
-            match width {
-                Some(_) => put_indexes(&page_ids, page),
-                None if encoding == V::BARE => values.put_bare(&page_ids, page),
-                None => {}
-            }
-            let facts = PageFacts {
-                rows: rows.len(),
-                nulls: rows.len() - page_ids.ids.len(),
-                extremes: values.extremes(&page_ids, &mut self.scratch.used),
-                text_bytes: values.text_bytes(&page_ids),
-            };
-            pages.put(page, &facts)?;
-        }
-        let bloom_filter = if options.bloom { values.bloom_filter(new_filter)? } else { None };
-        let bloom_filter = bloom_filter.map(|mut filter| {
+        self.scratch.put_pages(&mut pages, ids, values, width, options)?;
+        let mut bloom_filter = if options.bloom { values.bloom_filter(new_filter)? } else { None };
+        if let Some(filter) = &mut bloom_filter {
             // Values that occur more than once, where each stands by itself, need no room of their own.
             filter.fold_to_target_fpp(FALSE_POSITIVES);
-            filter
-        });
-        let mut written = pages.finish(column)?;
-        let mut chunk = ColumnChunkMetaData::builder(column.clone())
+        }
+        let written = pages.finish(column)?;
+        let levels = LevelHistogram::from(vec![nulls as i64, (ids.len() - nulls) as i64]);
+        let metadata = ColumnChunkMetaData::builder(column.clone())
             .set_compression(Compression::ZSTD(self.level))
             .set_encodings_mask(EncodingMask::new_from_encodings(written.encodings.iter()))
             .set_page_encoding_stats(written.encoding_counts)
@@ -233,20 +209,56 @@ impl ChunkEncoder {
             .set_data_page_offset(written.data_offset)
             .set_dictionary_page_offset(written.dictionary_offset)
             .set_statistics(written.statistics)
-            .set_unencoded_byte_array_data_bytes(written.text_bytes);
-        let histogram = vec![nulls as i64, (ids.len() - nulls) as i64];
-        chunk = chunk.set_definition_level_histogram(Some(LevelHistogram::from(histogram)));
-        // The chunks of a row group wait for one another.
-        written.bytes.shrink_to_fit();
+            .set_unencoded_byte_array_data_bytes(written.text_bytes)
+            .set_definition_level_histogram(Some(levels));
         let close = ColumnCloseResult {
             bytes_written: written.bytes.len() as u64,
             rows_written: ids.len() as u64,
-            metadata: chunk.build().map_err(parquet_error)?,
+            metadata: metadata.build().map_err(parquet_error)?,
             bloom_filter,
             column_index: written.column_index,
             offset_index: Some(written.offset_index),
         };
-        Ok(EncodedChunk { bytes: written.bytes.into(), close })
+        Ok(EncodedChunk { bytes: written.bytes, close })
+    }
+}
+
+impl Scratch {
+    /// `width` is that of a dictionary's indexes, if there is one.
+    fn put_pages<V: Values>(
+        &mut self,
+        pages: &mut Pages<V>,
+        ids: &[u32],
+        values: &V,
+        width: Option<u32>,
+        options: &ChunkOptions,
+    ) -> Result<()> {
+        if width.is_some() {
+            self.page.clear();
+            values.put_dictionary(&mut self.page);
+            pages.put_dictionary(&self.page)?;
+        }
+        let mut rest = ids;
+        while !rest.is_empty() {
+            let (rows, later) = rest.split_at(page_end(rest, values, width, options));
+            rest = later;
+            self.page.clear();
+            let found = put_levels(rows, &mut self.ids, &mut self.present, &mut self.page);
+            let page_ids = PageIds::new(found);
+            match width {
+                Some(_) => put_indexes(&page_ids, &mut self.page),
+                None if values.count() > 0 => values.put_bare(&page_ids, &mut self.page),
+                None => {}
+            }
+            let facts = PageFacts {
+                rows: rows.len(),
+                nulls: rows.len() - page_ids.ids.len(),
+                extremes: values.extremes(&page_ids, &mut self.used),
+                text_bytes: values.text_bytes(&page_ids),
+            };
+            pages.put(&self.page, &facts)?;
+        }
+        Ok(())
     }
 }
 
@@ -269,13 +281,13 @@ fn dictionary_width<V: Values>(ids: &[u32], nulls: usize, values: &V, most_bytes
     (pays_plain && bare_bytes().is_none_or(pays)).then_some(width)
 }
 
-/// Whether the ids name so many values by first use. Where none is new, eight are looked at together.
+/// Whether the ids name so many values by first use. Where none is new, many are looked at together.
 fn are_by_first_use(ids: &[u32], count: usize) -> bool {
     let mut next = 0;
-    for ids in ids.chunks(8) {
-        // A null is no larger than any id.
-        let most = ids.iter().map(|id| id.wrapping_add(1)).max().unwrap_or(0);
-        if most > next {
+    let (groups, last) = ids.as_chunks::<16>();
+    for ids in groups.iter().map(|group| &group[..]).chain([last]) {
+        // One more than a null is no more than any count.
+        if ids.iter().fold(false, |is_new, id| is_new | (id.wrapping_add(1) > next)) {
             for &id in ids.iter().filter(|id| **id != NULL) {
                 if id > next {
                     return false;
@@ -307,15 +319,14 @@ fn put_levels<'a>(rows: &'a [u32], ids: &'a mut Vec<u32>, present: &mut Vec<u8>,
     let start = page.len();
     page.extend_from_slice(&[0; 4]);
     let count = rows.iter().filter(|id| **id != NULL).count();
-    let found = if count == rows.len() {
-        bits::run(1, rows.len(), 1, page);
-        rows
+    let found = if count == rows.len() || count == 0 {
+        bits::run(u32::from(count > 0), rows.len(), 1, page);
+        &rows[..count]
     } else {
+        let (groups, last) = rows.as_chunks::<8>();
         present.clear();
-        present.extend(
-            rows.chunks(8)
-                .map(|rows| rows.iter().enumerate().fold(0, |bits, (at, id)| bits | u8::from(*id != NULL) << at)),
-        );
+        present.extend(groups.iter().map(|rows| present_of(rows)));
+        present.extend((!last.is_empty()).then(|| present_of(last)));
         bits::levels(present, rows.len(), page);
         ids.clear();
         ids.resize(rows.len(), NULL);
@@ -329,6 +340,12 @@ fn put_levels<'a>(rows: &'a [u32], ids: &'a mut Vec<u32>, present: &mut Vec<u8>,
     let length = (page.len() - start - 4) as u32;
     page[start..start + 4].copy_from_slice(&length.to_le_bytes());
     found
+}
+
+/// Up to eight rows as bits, the first row in the lowest.
+#[inline]
+fn present_of(rows: &[u32]) -> u8 {
+    rows.iter().enumerate().fold(0, |bits, (at, id)| bits | u8::from(*id != NULL) << at)
 }
 
 fn put_indexes(page_ids: &PageIds, page: &mut Vec<u8>) {

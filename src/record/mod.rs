@@ -9,6 +9,7 @@ mod stack;
 mod calendar;
 pub mod tail;
 mod vector;
+pub mod short;
 pub mod text;
 pub mod learned;
 pub mod token;
