@@ -43,7 +43,8 @@ impl Cells {
     /// Of a column that is printed as a member.
     pub(super) fn member(column: &PrintedColumn, name: &str, rows: usize) -> Result<Self> {
         let field = FieldReader::new(&column.key).map_err(|malformed| no_json(name, malformed))?;
-        Ok(Cells::new(Role::Member { kind: column.kind, field }, name, rows))
+        let is_text = matches!(column.kind, ColumnType::Text | ColumnType::Json);
+        Ok(Cells::new(Role::Member { kind: column.kind, field }, name, if is_text { 0 } else { rows }))
     }
 
     /// Of `_hf_rest`.
@@ -56,9 +57,10 @@ impl Cells {
         Cells::new(Role::Nothing, name, 0)
     }
 
-    fn new(role: Role, name: &str, rows: usize) -> Self {
+    /// `numbers`: how many there are at most.
+    fn new(role: Role, name: &str, numbers: usize) -> Self {
         let printing = Printing { role, name: name.to_owned(), line: Vec::new() };
-        Cells { printing, numbers: Numbers::new(rows), dictionary: None }
+        Cells { printing, numbers: Numbers::new(numbers), dictionary: None }
     }
 
     /// Adds to each row's sum what its cell counts. There are as many sums as cells.
@@ -186,8 +188,8 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn new(rows: usize) -> Self {
-        Numbers { places: vec![(0, 0); rows.clamp(1, REMEMBERED).next_power_of_two()] }
+    fn new(most: usize) -> Self {
+        Numbers { places: vec![(0, 0); most.clamp(1, REMEMBERED).next_power_of_two()] }
     }
 
     fn place(&mut self, bits: u64) -> &mut (u64, u128) {
