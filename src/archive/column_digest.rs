@@ -171,9 +171,8 @@ impl SegmentColumns {
             let helpers: Vec<_> = (0..helpers).map(|_| scope.spawn(work)).collect();
             let mut all = work();
             for helper in helpers {
-                let sums = helper
-                    .join()
-                    .map_err(|_| Error::new(Kind::Internal, "reading back a segment", "a thread panicked"))?;
+                // The library gives up on some damage in this way.
+                let sums = helper.join().map_err(|_| damaged("its reader panicked"))?;
                 all = all.and_then(|mut all| {
                     all.iter_mut().zip(sums?).for_each(|(sum, more)| *sum = sum.wrapping_add(more));
                     Ok(all)

@@ -315,6 +315,14 @@ impl<'a> Input<'a> {
 /// The bytes before the first that ends a string or is an escape or a control character; `None` if there is none.
 fn plain_bytes(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
+    // Without a branch within a block the compiler takes its bytes at once.
+    let is_end = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < 0x20);
+    while let Some(block) = bytes[at..].first_chunk::<16>() {
+        if block.iter().fold(false, |any, &byte| any | is_end(byte)) {
+            break;
+        }
+        at += block.len();
+    }
     while let Some(eight) = bytes[at..].first_chunk() {
         if let Some(found) = first_end(eight) {
             return Some(at + found);
@@ -324,7 +332,7 @@ fn plain_bytes(bytes: &[u8]) -> Option<usize> {
     match bytes.last_chunk() {
         // Some of these were looked at before: none of them is an end.
         Some(eight) => first_end(eight).map(|found| bytes.len() - 8 + found),
-        None => bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)),
+        None => bytes.iter().position(|&byte| is_end(byte)),
     }
 }
 
