@@ -110,15 +110,19 @@ impl Cells {
             self.dictionary = Some((ArrayRef::clone(entries), vec![0; entries.len()]));
         }
         let Some((_, digests)) = &mut self.dictionary else { return Ok(()) };
-        each_value(rows, |row| {
-            let id = ids[row] as usize;
-            let digest = digests.get_mut(id).ok_or_else(|| damaged("a row has no entry of its dictionary"))?;
+        let printing = &mut self.printing;
+        let mut add_entry = |sum: &mut u128, id: i32| -> Result<()> {
+            let digest = digests.get_mut(id as usize).ok_or_else(|| damaged("a row has no entry of its dictionary"))?;
             if *digest == 0 {
-                *digest = self.printing.digest(entries, None, id)?;
+                *digest = printing.digest(entries, None, id as usize)?;
             }
-            add(&mut sums[row], *digest);
+            add(sum, *digest);
             Ok(())
-        })
+        };
+        if rows.null_count() > 0 {
+            return each_value(rows, |row| add_entry(&mut sums[row], ids[row]));
+        }
+        sums.iter_mut().zip(ids).try_for_each(|(sum, id)| add_entry(sum, *id))
     }
 
     /// Values that `bits` tells apart, where it can.
