@@ -43,7 +43,8 @@ impl Cells {
     /// Of a column that is printed as a member.
     pub(super) fn member(column: &PrintedColumn, name: &str, rows: usize) -> Result<Self> {
         let field = FieldReader::new(&column.key).map_err(|malformed| no_json(name, malformed))?;
-        Ok(Cells::new(Role::Member { kind: column.kind, field }, name, rows))
+        let is_text = matches!(column.kind, ColumnType::Text | ColumnType::Json);
+        Ok(Cells::new(Role::Member { kind: column.kind, field }, name, if is_text { 0 } else { rows }))
     }
 
     /// Of `_hf_rest`.
@@ -56,9 +57,10 @@ impl Cells {
         Cells::new(Role::Nothing, name, 0)
     }
 
-    fn new(role: Role, name: &str, rows: usize) -> Self {
+    /// `numbers`: how many there are at most.
+    fn new(role: Role, name: &str, numbers: usize) -> Self {
         let printing = Printing { role, name: name.to_owned(), line: Vec::new() };
-        Cells { printing, numbers: Numbers::new(rows), dictionary: None }
+        Cells { printing, numbers: Numbers::new(numbers), dictionary: None }
     }
 
     /// Adds to each row's sum what its cell counts. There are as many sums as cells.
@@ -108,15 +110,19 @@ impl Cells {
             self.dictionary = Some((ArrayRef::clone(entries), vec![0; entries.len()]));
         }
         let Some((_, digests)) = &mut self.dictionary else { return Ok(()) };
-        each_value(rows, |row| {
-            let id = ids[row] as usize;
-            let digest = digests.get_mut(id).ok_or_else(|| damaged("a row has no entry of its dictionary"))?;
+        let printing = &mut self.printing;
+        let mut add_entry = |sum: &mut u128, id: i32| -> Result<()> {
+            let digest = digests.get_mut(id as usize).ok_or_else(|| damaged("a row has no entry of its dictionary"))?;
             if *digest == 0 {
-                *digest = self.printing.digest(entries, None, id)?;
+                *digest = printing.digest(entries, None, id as usize)?;
             }
-            add(&mut sums[row], *digest);
+            add(sum, *digest);
             Ok(())
-        })
+        };
+        if rows.null_count() > 0 {
+            return each_value(rows, |row| add_entry(&mut sums[row], ids[row]));
+        }
+        sums.iter_mut().zip(ids).try_for_each(|(sum, id)| add_entry(sum, *id))
     }
 
     /// Values that `bits` tells apart, where it can.
@@ -186,8 +192,8 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn new(rows: usize) -> Self {
-        Numbers { places: vec![(0, 0); rows.clamp(1, REMEMBERED).next_power_of_two()] }
+    fn new(most: usize) -> Self {
+        Numbers { places: vec![(0, 0); most.clamp(1, REMEMBERED).next_power_of_two()] }
     }
 
     fn place(&mut self, bits: u64) -> &mut (u64, u128) {

@@ -132,7 +132,9 @@ impl SegmentColumns {
     ) -> Result<SetDigest> {
         let rows = usize::try_from(self.metadata.row_group(group).num_rows()).unwrap_or_default();
         let mut digest = SetDigest::default();
-        for start in (0..rows).step_by(window_rows) {
+        // Of no rows, too: then no column may have a value.
+        for number in 0..rows.div_ceil(window_rows).max(1) {
+            let start = number * window_rows;
             let window = start..rows.min(start + window_rows);
             let samples = Samples::new(&window, self.schema.fields().len());
             let sums = self.sums(file, group, threads, &window, &samples)?;
@@ -169,9 +171,8 @@ impl SegmentColumns {
             let helpers: Vec<_> = (0..helpers).map(|_| scope.spawn(work)).collect();
             let mut all = work();
             for helper in helpers {
-                let sums = helper
-                    .join()
-                    .map_err(|_| Error::new(Kind::Internal, "reading back a segment", "a thread panicked"))?;
+                // The library gives up on some damage in this way.
+                let sums = helper.join().map_err(|_| damaged("its reader panicked"))?;
                 all = all.and_then(|mut all| {
                     all.iter_mut().zip(sums?).for_each(|(sum, more)| *sum = sum.wrapping_add(more));
                     Ok(all)
@@ -355,8 +356,9 @@ struct Samples {
 
 impl Samples {
     fn new(window: &Range<usize>, columns: usize) -> Self {
-        let mut places = vec![window.start, window.start + window.len() / 2, window.end - 1];
+        let mut places = vec![window.start, window.start + window.len() / 2, window.end.saturating_sub(1)];
         places.dedup();
+        places.retain(|place| window.contains(place));
         let kept = Mutex::new(vec![vec![None; columns]; places.len()]);
         Samples { places, kept }
     }

@@ -22,20 +22,30 @@ pub(super) struct GroupPages<R> {
     pub(super) group: usize,
 }
 
+impl<R: ChunkReader + 'static> GroupPages<R> {
+    /// Where the data pages of a column are, if the file says so.
+    fn places(&self, column: usize) -> Option<&[PageLocation]> {
+        let index = self.metadata.offset_index().and_then(|groups| groups.get(self.group)?.get(column));
+        index.map(|index| index.page_locations().as_slice())
+    }
+
+    /// The library's reader of a column's pages; without places it goes by the pages' headers alone.
+    fn pages(&self, column: usize, places: Option<Vec<PageLocation>>) -> Result<SerializedPageReader<R>> {
+        let chunk = self.metadata.row_group(self.group).column(column);
+        SerializedPageReader::new(Arc::clone(&self.file), chunk, self.num_rows(), places)
+    }
+}
+
 impl<R: ChunkReader + 'static> RowGroups for GroupPages<R> {
     fn num_rows(&self) -> usize {
         usize::try_from(self.metadata.row_group(self.group).num_rows()).unwrap_or_default()
     }
 
     fn column_chunks(&self, column: usize) -> Result<Box<dyn PageIterator>> {
-        let index = self.metadata.offset_index().and_then(|groups| groups.get(self.group)?.get(column));
-        let pages: Box<dyn PageReader> = match index {
-            Some(index) => Box::new(ChunkPages::new(self, column, index.page_locations())),
-            // Not written by us: the places of its pages are told by their headers alone.
-            None => {
-                let chunk = self.metadata.row_group(self.group).column(column);
-                Box::new(SerializedPageReader::new(Arc::clone(&self.file), chunk, self.num_rows(), None)?)
-            }
+        let pages: Box<dyn PageReader> = match self.places(column) {
+            Some(places) => Box::new(ChunkPages::new(self, column, places)),
+            // Not written by us.
+            None => Box::new(self.pages(column, None)?),
         };
         Ok(Box::new(OneChunk(Some(pages))))
     }
@@ -62,7 +72,9 @@ impl<R: ChunkReader + 'static> RowGroups for OneColumn<R> {
     }
 
     fn column_chunks(&self, _: usize) -> Result<Box<dyn PageIterator>> {
-        self.group.column_chunks(self.column)
+        // One column at a time can keep its decompressor.
+        let places = self.group.places(self.column).map(<[PageLocation]>::to_vec);
+        Ok(Box::new(OneChunk(Some(Box::new(self.group.pages(self.column, places)?)))))
     }
 
     fn row_groups(&self) -> Box<dyn Iterator<Item = &RowGroupMetaData> + '_> {

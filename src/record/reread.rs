@@ -84,10 +84,12 @@ struct Input<'a> {
 
 impl<'a> Input<'a> {
     fn of(line: &'a [u8]) -> Result<Self, Malformed> {
-        match std::str::from_utf8(line) {
-            Ok(_) => Ok(Input { rest: line, length: line.len() }),
-            Err(error) => Err(Malformed { offset: error.valid_up_to(), reason: "not UTF-8" }),
+        if !line.is_ascii()
+            && let Err(error) = std::str::from_utf8(line)
+        {
+            return Err(Malformed { offset: error.valid_up_to(), reason: "not UTF-8" });
         }
+        Ok(Input { rest: line, length: line.len() })
     }
 
     fn end(&self, reason: &'static str) -> Result<(), Malformed> {
@@ -312,16 +314,37 @@ impl<'a> Input<'a> {
 
 /// The bytes before the first that ends a string or is an escape or a control character; `None` if there is none.
 fn plain_bytes(bytes: &[u8]) -> Option<usize> {
-    // Without branches within a block, so that the compiler takes its bytes at once.
-    let ends = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < 0x20);
     let mut at = 0;
+    // Without a branch within a block the compiler takes its bytes at once.
+    let is_end = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < 0x20);
     while let Some(block) = bytes[at..].first_chunk::<16>() {
-        if block.iter().fold(false, |any, &byte| any | ends(byte)) {
+        if block.iter().fold(false, |any, &byte| any | is_end(byte)) {
             break;
         }
         at += block.len();
     }
-    bytes[at..].iter().position(|&byte| ends(byte)).map(|found| at + found)
+    while let Some(eight) = bytes[at..].first_chunk() {
+        if let Some(found) = first_end(eight) {
+            return Some(at + found);
+        }
+        at += 8;
+    }
+    match bytes.last_chunk() {
+        // Some of these were looked at before: none of them is an end.
+        Some(eight) => first_end(eight).map(|found| bytes.len() - 8 + found),
+        None => bytes.iter().position(|&byte| is_end(byte)),
+    }
+}
+
+/// Where in eight bytes the first quote, backslash or control character is.
+fn first_end(eight: &[u8; 8]) -> Option<usize> {
+    const EACH: u64 = u64::MAX / 0xFF;
+    let word = u64::from_le_bytes(*eight);
+    // The high bit of each byte below a limit of at most 0x80; one too many only above one that is right.
+    let below = |word: u64, limit: u8| word.wrapping_sub(EACH * u64::from(limit)) & !word & (EACH << 7);
+    let is = |byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
+    let ends = is(b'"') | is(b'\\') | below(word, 0x20);
+    (ends != 0).then(|| ends.trailing_zeros() as usize / 8)
 }
 
 fn append_wtf8(units: &[u16], bytes: &mut Vec<u8>) {

@@ -65,6 +65,12 @@ pub fn escape_into(text: &str, out: &mut Vec<u8>) {
     let bytes = text.as_bytes();
     out.reserve(bytes.len() + 2);
     out.push(b'"');
+    // Nearly all text needs no escape.
+    if is_plain(bytes) {
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+        return;
+    }
     let mut start = 0;
     loop {
         let end = plain_run(bytes, start);
@@ -85,6 +91,19 @@ pub fn escape_into(text: &str, out: &mut Vec<u8>) {
         start = end + 1;
     }
     out.push(b'"');
+}
+
+/// True if there is no quote, no backslash and no control character.
+fn is_plain(bytes: &[u8]) -> bool {
+    // Without a branch within a block the compiler takes its bytes at once.
+    let is_special = |block: &[u8; 16]| {
+        block.iter().fold(false, |any, &byte| any | (byte == b'"') | (byte == b'\\') | (byte < 0x20))
+    };
+    match bytes.last_chunk() {
+        // The last block may overlap the one before it.
+        Some(last) => !bytes.as_chunks().0.iter().any(is_special) && !is_special(last),
+        None => plain_run(bytes, 0) == bytes.len(),
+    }
 }
 
 /// The position of the first quote, backslash or control character at or after `at`, else the end.
@@ -264,6 +283,7 @@ mod tests {
             let expected = bytes.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20).unwrap_or(bytes.len());
             prop_assert_eq!(plain_run(&bytes, 0), expected);
             prop_assert_eq!(plain_run_by_words(&bytes, 0), expected, "the twin");
+            prop_assert_eq!(is_plain(&bytes), expected == bytes.len());
         }
     }
 }

@@ -69,6 +69,20 @@ fn a_key_or_a_value_with_something_more_is_refused() {
 }
 
 #[test]
+fn a_string_ends_where_a_byte_by_byte_search_ends_it() {
+    for length in 0..40 {
+        for place in 0..=length {
+            for byte in 0..=255 {
+                let mut bytes = vec![b' ' + length as u8; length];
+                bytes[place..].fill(byte);
+                let wanted = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+                assert_eq!(plain_bytes(&bytes), wanted, "{bytes:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn both_ways_take_the_same_depth() {
     for levels in [MAX_DEPTH, MAX_DEPTH + 1] {
         let record = format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
