@@ -6,21 +6,16 @@
 
 use super::cloud::{BASE36, BASE64, Organisation, Session, Who};
 use super::draw::{Ndjson, Random, SECOND, Ticks};
-use super::sets::{Column, Facts};
+use super::sets::Facts;
 
 /// Records of an hour.
 pub const HOURLY: u64 = 19_300;
 
-pub const COLUMNS: &[(Column, &str)] = &[
-    (Column::Time, "eventTime"),
-    (
-        Column::Text,
-        "eventVersion eventSource eventName awsRegion sourceIPAddress userAgent errorCode errorMessage requestID eventID \
-         eventType recipientAccountId sharedEventID vpcEndpointId eventCategory sessionCredentialFromConsole apiVersion",
-    ),
-    (Column::Boolean, "readOnly managementEvent"),
-    (Column::Nested, "userIdentity requestParameters responseElements additionalEventData resources tlsDetails"),
-];
+/// Columns in the order of records: `:t` a time, `:i` an integer, `:b` a Boolean, `:n` nested, else text.
+pub const COLUMNS: &str = "eventVersion userIdentity:n eventTime:t eventSource eventName awsRegion sourceIPAddress userAgent errorCode \
+    errorMessage requestParameters:n responseElements:n additionalEventData:n requestID eventID readOnly:b \
+    resources:n eventType apiVersion managementEvent:b recipientAccountId vpcEndpointId sharedEventID eventCategory \
+    tlsDetails:n sessionCredentialFromConsole";
 
 /// What a call is about, which decides its parameters.
 #[derive(Clone, Copy, PartialEq)]

@@ -5,28 +5,23 @@
 
 use super::company::{Account, Company, short};
 use super::draw::{Ndjson, Random, SECOND, Ticks};
-use super::sets::{Column, Facts};
-use Column::{Integer, Text, Time};
+use super::sets::Facts;
 
-pub const COLUMNS: &[(Column, &str)] = &[
-    (Time, "TimeGenerated TimeCollected"),
-    (Integer, "Task EventID SystemProcessId SystemThreadId Version LogonType KeyLength"),
-    (
-        Text,
-        "TenantId SourceSystem Account AccountType Computer EventSourceName Channel Level EventLevelName Activity \
-         SourceComputerId EventOriginId MG ManagementGroupName Opcode Keywords EventRecordId _SubscriptionId Application \
-         Process ProcessId Direction SourceAddress SourcePort DestAddress DestPort Protocol FilterRTID LayerName LayerRTID \
-         RemoteUserID RemoteMachineID InterfaceIndex CompartmentId SubcategoryGuid _ResourceId _ItemId Type Correlation \
-         SubjectUserSid SubjectUserName SubjectDomainName SubjectLogonId SubjectAccount TargetUserSid TargetUserName \
-         TargetDomainName TargetLogonId TargetAccount TargetUser LogonTypeName LogonProcessName AuthenticationPackageName \
-         WorkstationName TransmittedServices LmPackageName ProcessName IpAddress IpPort LogonGuid ImpersonationLevel \
-         RestrictedAdminMode TargetOutboundUserName TargetOutboundDomainName VirtualAccount TargetLinkedLogonId \
-         ElevatedToken RemoteCredentialGuard PrivilegeList SessionName ClientAddress ClientName NewProcessId \
-         NewProcessName TokenElevationType CreatorProcessId ParentProcessName MandatoryLabel CommandLine \
-         NewProcessIntegrity FileHash Fqbn ServiceName ServiceSid TicketOptions TicketEncryptionType Status PreAuthType \
-         ObjectServer ObjectType ObjectName HandleId AccessList AccessMask ResourceAttributes FailureReason SubStatus",
-    ),
-];
+/// Columns in the order of records: `:t` a time, `:i` an integer, `:b` a Boolean, `:n` nested, else text.
+pub const COLUMNS: &str = "TenantId TimeGenerated:t SourceSystem Account AccountType Computer EventSourceName Channel Task:i Level \
+    EventLevelName EventID:i Activity SourceComputerId EventOriginId MG TimeCollected:t ManagementGroupName Opcode \
+    Keywords SystemProcessId:i SystemThreadId:i EventRecordId Version:i _SubscriptionId Application SubjectUserSid \
+    SubjectUserName SubjectDomainName SubjectLogonId SubjectAccount PrivilegeList SessionName ClientAddress \
+    ClientName ObjectServer ObjectType ObjectName HandleId AccessList AccessMask TargetUserSid TargetUserName \
+    TargetDomainName TargetLogonId TargetAccount TargetUser ServiceName ServiceSid TicketOptions \
+    TicketEncryptionType NewProcessId NewProcessName TokenElevationType CreatorProcessId LogonType:i LogonTypeName \
+    LogonProcessName AuthenticationPackageName WorkstationName TransmittedServices PreAuthType LmPackageName \
+    KeyLength:i ProcessId ParentProcessName Direction SourceAddress SourcePort DestAddress DestPort Protocol \
+    FilterRTID LayerName LayerRTID RemoteUserID RemoteMachineID InterfaceIndex CompartmentId ProcessName Process \
+    MandatoryLabel CommandLine NewProcessIntegrity FileHash Fqbn ResourceAttributes IpAddress IpPort FailureReason \
+    Status SubStatus LogonGuid ImpersonationLevel RestrictedAdminMode TargetOutboundUserName \
+    TargetOutboundDomainName VirtualAccount TargetLinkedLogonId ElevatedToken RemoteCredentialGuard SubcategoryGuid \
+    _ResourceId _ItemId Type Correlation";
 
 /// Event, what happened, its task, subcategory, how many of a hundred.
 const EVENTS: [(u64, &str, u64, &str, u64); 8] = [

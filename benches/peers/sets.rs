@@ -25,29 +25,6 @@ const VERSION: u64 = 1;
 /// So much of a set is compressed to say how small its raw bytes get.
 const MEASURED: usize = 256 << 20;
 
-/// What a column holds; the peers are told, Holdfast finds out.
-#[derive(Clone, Copy)]
-pub enum Column {
-    Text,
-    Integer,
-    Boolean,
-    Time,
-    /// An object or an array, kept as its JSON text where the engine can.
-    Nested,
-}
-
-impl Column {
-    fn word(self) -> &'static str {
-        match self {
-            Column::Text => "text",
-            Column::Integer => "integer",
-            Column::Boolean => "boolean",
-            Column::Time => "time",
-            Column::Nested => "nested",
-        }
-    }
-}
-
 /// What is true of records, however they are stored.
 #[derive(Default)]
 pub struct Facts {
@@ -132,7 +109,7 @@ impl Kind {
         }
     }
 
-    fn columns(self) -> &'static [(Column, &'static str)] {
+    fn columns(self) -> &'static str {
         match self {
             Kind::Security => security::COLUMNS,
             Kind::CloudTrail => cloudtrail::COLUMNS,
@@ -208,7 +185,7 @@ impl Set {
     }
 
     /// The raw objects, oldest first.
-    fn objects(&self) -> Fallible<Vec<PathBuf>> {
+    pub fn objects(&self) -> Fallible<Vec<PathBuf>> {
         let mut found = Vec::new();
         let mut folders = vec![self.raw()];
         while let Some(folder) = folders.pop() {
@@ -221,10 +198,18 @@ impl Set {
         Ok(found)
     }
 
-    /// Columns and their types in the order of first sight, for the peers.
+    /// Columns and what they hold, for the peers; Holdfast finds out.
     pub fn columns(&self) -> Value {
-        let all = self.kind.columns().iter();
-        all.flat_map(|(column, names)| names.split_whitespace().map(|name| json!([name, column.word()]))).collect()
+        let names = self.kind.columns().split_whitespace();
+        names
+            .map(|name| match name.split_once(':') {
+                Some((name, "t")) => json!([name, "time"]),
+                Some((name, "i")) => json!([name, "integer"]),
+                Some((name, "b")) => json!([name, "boolean"]),
+                Some((name, _)) => json!([name, "nested"]),
+                None => json!([name, "text"]),
+            })
+            .collect()
     }
 }
 
