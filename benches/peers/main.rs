@@ -99,7 +99,7 @@ impl Bench<'_> {
     fn compare(&self) -> Fallible<Vec<SetResult>> {
         let mut results = Vec::new();
         for kind in &self.options.sets {
-            let set = Set::open(&self.options.data, *kind, self.options.megabytes)?;
+            let set = Set::open(&self.options.data, *kind, self.options.packing, self.options.megabytes)?;
             let zstd_19_ratio = set.zstd_19()?;
             let engines: Vec<&str> = [HOLDFAST, ALONE].into_iter().chain(self.options.peers.iter().copied()).collect();
             let mut rows: Vec<Row> = engines.iter().map(|engine| row(engine)).collect();
@@ -113,7 +113,8 @@ impl Bench<'_> {
             rows.retain(|row| !row.rounds.is_empty());
             let (raw_bytes, raw_objects, records) = (set.bytes, set.files, set.records);
             let table = kind.table().to_owned();
-            let result = SetResult { table, raw_bytes, raw_objects, records, zstd_19_ratio, rows };
+            let packing = set.packing.name().to_owned();
+            let result = SetResult { table, raw_bytes, packing, raw_objects, records, zstd_19_ratio, rows };
             println!("{}", result.markdown());
             results.push(result);
         }
@@ -130,7 +131,7 @@ impl Bench<'_> {
                 let (needed, free) = (needed / 1_000_000, free / 1_000_000);
                 return Err(format!("{megabytes} MB of raw logs need {needed} MB of disk, {free} MB are free").into());
             }
-            let set = Set::open(&self.options.data, Kind::Security, *megabytes)?;
+            let set = Set::open(&self.options.data, Kind::Security, self.options.packing, *megabytes)?;
             let mut row = row(HOLDFAST);
             for _ in 0..self.options.rounds {
                 self.run(&set, &mut row)?;
@@ -186,7 +187,7 @@ impl Bench<'_> {
         }
         fs::create_dir_all(&output)?;
         let spec = work.join("spec.json");
-        let raw = format!("{}/{}/*/*/*/*/events.json", set.raw().display(), set.kind.table());
+        let raw = format!("{}/{}/*/*/*/*/{}", set.raw().display(), set.kind.table(), set.packing.object());
         let told = json!({
             "raw": raw, "out": output.join("all.parquet"), "columns": set.columns(), "time": set.kind.time_column(),
             "level": self.options.level, "threads": self.options.threads, "row_group_rows": ROW_GROUP_ROWS,
@@ -203,7 +204,7 @@ fn row(engine: &str) -> Row {
 fn told(options: &Options) -> Value {
     json!({
         "rounds": options.rounds, "level": options.level, "threads": options.threads, "memory": options.memory,
-        "index": options.index, "row_group_rows": ROW_GROUP_ROWS,
+        "index": options.index, "packing": options.packing.name(), "row_group_rows": ROW_GROUP_ROWS,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Fallible;
-use super::sets::Kind;
+use super::sets::{Kind, Packing};
 
 /// The engines beside Holdfast, as `engines.py` calls them.
 pub const PEERS: [&str; 4] = ["DuckDB", "ClickHouse", "Polars", "PyArrow"];
@@ -13,8 +13,9 @@ cargo bench --bench peers -- [OPTIONS]
 
   --data FOLDER      where sets, peers and results are kept [~/.cache/holdfast/bench]
   --size MB          size of each set [2180: 72 hours]
+  --packing NAME     plain, gzip or zstd [plain]
   --sets NAMES       SecurityEvent,CloudTrail [both]
-  --peers NAMES      DuckDB,ClickHouse,Polars,PyArrow [all]
+  --peers NAMES      DuckDB,ClickHouse,Polars,PyArrow, or none [all]
   --rounds N         rounds, interleaved; medians are shown [3]
   --level N          zstd level of the peers; Holdfast's is read out of its files, too [3]
   --threads N        processors and threads of each engine [2]
@@ -28,6 +29,7 @@ cargo bench --bench peers -- [OPTIONS]
 pub struct Options {
     pub data: PathBuf,
     pub megabytes: u64,
+    pub packing: Packing,
     pub sets: Vec<Kind>,
     pub peers: Vec<&'static str>,
     pub rounds: usize,
@@ -47,6 +49,7 @@ impl Options {
         let mut options = Options {
             data: home.join(".cache/holdfast/bench"),
             megabytes: 2180,
+            packing: Packing::Plain,
             sets: Kind::ALL.to_vec(),
             peers: PEERS.to_vec(),
             rounds: 3,
@@ -84,12 +87,17 @@ impl Options {
         match name {
             "--data" => self.data = std::path::absolute(value)?,
             "--size" => self.megabytes = value.parse()?,
+            "--packing" => {
+                let named = named(value, &Packing::ALL, Packing::name)?;
+                self.packing = *named.last().ok_or("--packing needs a name")?;
+            }
             "--rounds" => self.rounds = value.parse::<usize>()?.max(1),
             "--level" => self.level = value.parse()?,
             "--threads" => self.threads = value.parse::<usize>()?.max(1),
             "--memory" => self.memory = value.into(),
             "--out" => self.out = value.into(),
-            "--sets" => self.sets = named(value, &Kind::ALL, |kind| kind.table())?,
+            "--sets" => self.sets = named(value, &Kind::ALL, Kind::table)?,
+            "--peers" if value == "none" => self.peers.clear(),
             "--peers" => self.peers = named(value, &PEERS, |name| name)?,
             _ => return Err(format!("there is no option {name}\n\n{HELP}").into()),
         }

@@ -49,6 +49,8 @@ impl Row {
 pub struct SetResult {
     pub table: String,
     pub raw_bytes: u64,
+    /// `plain`, `gzip` or `zstd`.
+    pub packing: String,
     pub raw_objects: u64,
     pub records: u64,
     /// Raw bytes for one byte of zstd-19.
@@ -59,12 +61,13 @@ pub struct SetResult {
 impl SetResult {
     pub fn markdown(&self) -> String {
         let mut text = format!(
-            "### {}\n\n{:.2} GB of NDJSON in {} objects, {} records.\n\n\
+            "### {}\n\n{:.2} GB of NDJSON in {} {} objects, {} records.\n\n\
              | engine | wall s | CPU s | peak MB | output MB | zstd level | Holdfast takes of it: wall | CPU | peak | output |\n\
              |---|---|---|---|---|---|---|---|---|---|\n",
             self.table,
             self.raw_bytes as f64 / 1e9,
             self.raw_objects,
+            self.packing,
             self.records
         );
         let ours = self.find(HOLDFAST).map(|row| row.median().figures());

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -125,10 +125,65 @@ impl Kind {
     }
 }
 
+/// How raw objects are packed.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Packing {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+impl Packing {
+    pub const ALL: [Packing; 3] = [Packing::Plain, Packing::Gzip, Packing::Zstd];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Packing::Plain => "plain",
+            Packing::Gzip => "gzip",
+            Packing::Zstd => "zstd",
+        }
+    }
+
+    /// What an object is called; the peers tell by it how to unpack.
+    pub fn object(self) -> &'static str {
+        match self {
+            Packing::Plain => "events.json",
+            Packing::Gzip => "events.json.gz",
+            Packing::Zstd => "events.json.zst",
+        }
+    }
+
+    fn pack(self, content: Vec<u8>) -> std::io::Result<Vec<u8>> {
+        match self {
+            Packing::Plain => Ok(content),
+            Packing::Gzip => {
+                let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+                packer.write_all(&content)?;
+                packer.finish()
+            }
+            Packing::Zstd => zstd::stream::encode_all(&content[..], 3),
+        }
+    }
+
+    fn unpack(self, packed: Vec<u8>) -> std::io::Result<Vec<u8>> {
+        match self {
+            Packing::Plain => Ok(packed),
+            Packing::Gzip => {
+                let mut content = Vec::new();
+                flate2::read::MultiGzDecoder::new(&packed[..]).read_to_end(&mut content)?;
+                Ok(content)
+            }
+            Packing::Zstd => zstd::stream::decode_all(&packed[..]),
+        }
+    }
+}
+
 /// A set as it lies on disk.
 pub struct Set {
     pub kind: Kind,
+    pub packing: Packing,
     pub folder: PathBuf,
+    /// Of NDJSON, however it is packed.
     pub bytes: u64,
     pub files: u64,
     pub records: u64,
@@ -138,8 +193,8 @@ pub struct Set {
 
 impl Set {
     /// The set of `megabytes` in the cache folder, made if it is not there.
-    pub fn open(cache: &Path, kind: Kind, megabytes: u64) -> Fallible<Set> {
-        let folder = cache.join(format!("{}-{megabytes}MB", kind.table()));
+    pub fn open(cache: &Path, kind: Kind, packing: Packing, megabytes: u64) -> Fallible<Set> {
+        let folder = cache.join(format!("{}-{megabytes}MB-{}", kind.table(), packing.name()));
         let marker = folder.join("set.json");
         let known = fs::read_to_string(&marker).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
         let facts = match known {
@@ -149,17 +204,17 @@ impl Set {
                     fs::remove_dir_all(&folder)?;
                 }
                 eprintln!("making {megabytes} MB of {} in {}", kind.table(), folder.display());
-                let facts = make(&folder, kind, megabytes * 1_000_000)?;
+                let facts = make(&folder, kind, packing, megabytes * 1_000_000)?;
                 fs::write(&marker, serde_json::to_vec_pretty(&facts)?)?;
                 facts
             }
         };
         let number = |name: &str| facts[name].as_u64().ok_or_else(|| format!("{} has no {name}", marker.display()));
         let (bytes, files, records) = (number("bytes")?, number("files")?, number("records")?);
-        Ok(Set { kind, folder, bytes, files, records, facts })
+        Ok(Set { kind, packing, folder, bytes, files, records, facts })
     }
 
-    /// The layout's root: `{table}/{year}/{month}/{day}/{hour}/events.json` below it.
+    /// The layout's root: `{table}/{year}/{month}/{day}/{hour}/` and an object below it.
     pub fn raw(&self) -> PathBuf {
         self.folder.join("raw")
     }
@@ -174,7 +229,7 @@ impl Set {
         let mut encoder = zstd::stream::Encoder::new(Counted(0), 19)?;
         let mut taken = 0;
         for path in self.objects()? {
-            let content = fs::read(path)?;
+            let content = self.packing.unpack(fs::read(path)?)?;
             let part = &content[..content.len().min(MEASURED - taken)];
             encoder.write_all(part)?;
             taken += part.len();
@@ -220,7 +275,7 @@ enum Maker {
 }
 
 /// Writes hours until there are `bytes`, two at a time, and tells what is true of them.
-fn make(folder: &Path, kind: Kind, bytes: u64) -> Fallible<Value> {
+fn make(folder: &Path, kind: Kind, packing: Packing, bytes: u64) -> Fallible<Value> {
     let first: Timestamp = "2026-01-05T00:00:00Z".parse()?;
     let maker = match kind {
         Kind::Security => Maker::Security(Box::new(Company::new())),
@@ -240,9 +295,11 @@ fn make(folder: &Path, kind: Kind, bytes: u64) -> Fallible<Value> {
             let content = hour(&maker, kind, first, number, &mut facts);
             let start = first + jiff::SignedDuration::from_hours(number as i64);
             let path = folder.join(format!("raw/{}/{}", kind.table(), start.strftime("%Y/%m/%d/%H")));
-            fs::create_dir_all(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-            fs::write(path.join("events.json"), &content).map_err(|error| format!("{}: {error}", path.display()))?;
             written.fetch_add(content.len() as u64, Ordering::Relaxed);
+            let packed = fs::create_dir_all(&path).and_then(|()| packing.pack(content));
+            packed
+                .and_then(|packed| fs::write(path.join(packing.object()), packed))
+                .map_err(|error| format!("{}: {error}", path.display()))?;
         }
         whole.lock().map_err(|_| "a thread panicked".to_owned())?.add(facts);
         Ok(())
