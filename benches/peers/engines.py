@@ -92,7 +92,8 @@ def pyarrow(spec):
         context = pyarrow.struct([("webIdFederationData", federation)])
         told.append(("userIdentity", pyarrow.struct([("sessionContext", context)])))
     options = reader.ParseOptions(explicit_schema=pyarrow.schema(told))
-    parts = [reader.read_json(path, parse_options=options) for path in sorted(glob.glob(spec["raw"]))]
+    blocks = reader.ReadOptions(block_size=4 << 20)
+    parts = [reader.read_json(path, blocks, options) for path in sorted(glob.glob(spec["raw"]))]
     rows = pyarrow.concat_tables(parts, promote_options="permissive")
     del parts
     rows = rows.sort_by(spec["time"])
