@@ -117,7 +117,10 @@ impl Organisation {
                 let who = match random.below(20) {
                     0..=13 => Who::Role(random.pick_skewed(&self.roles)),
                     14..=16 => Who::User(random.pick_skewed(&self.users)),
-                    _ => Who::Service(*random.pick_skewed(&SERVICES)),
+                    _ => {
+                        let service = *random.pick_skewed(&SERVICES);
+                        Who::Service(service)
+                    }
                 };
                 self.session(who, start, random)
             })
@@ -141,18 +144,11 @@ impl Organisation {
                 (account, String::new(), (*service).to_owned(), (*service).to_owned())
             }
         };
-        Session {
-            who,
-            name,
-            access_key,
-            since: start - random.below(3600 * SECOND as u64) as Ticks,
-            mfa: random.one_in(5),
-            account,
-            region: *random.pick_skewed(&REGIONS),
-            address,
-            agent,
-            endpoint: if random.one_in(4) { Some(random.pick_skewed(&self.endpoints).as_str()) } else { None },
-        }
+        let since = start - random.below(3600 * SECOND as u64) as Ticks;
+        let mfa = random.one_in(5);
+        let region = *random.pick_skewed(&REGIONS);
+        let endpoint = if random.one_in(4) { Some(random.pick_skewed(&self.endpoints).as_str()) } else { None };
+        Session { who, name, access_key, since, mfa, account, region, address, agent, endpoint }
     }
 }
 

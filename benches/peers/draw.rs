@@ -57,13 +57,11 @@ impl Random {
     /// The place of one weight of many, drawn by them.
     pub fn weighted(&mut self, weights: impl Iterator<Item = u64> + Clone) -> usize {
         let mut drawn = self.below(weights.clone().sum());
-        let mut place = 0;
-        for weight in weights {
+        for (place, weight) in weights.enumerate() {
             if drawn < weight {
                 return place;
             }
             drawn -= weight;
-            place += 1;
         }
         0
     }

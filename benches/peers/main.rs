@@ -75,8 +75,9 @@ fn bench(options: &Options) -> Fallible<()> {
     if bench.work.exists() {
         fs::remove_dir_all(&bench.work)?;
     }
-    fs::write(&options.out, serde_json::to_vec_pretty(&result)?)?;
-    println!("All figures: {}", options.out.display());
+    let out = options.out.display();
+    fs::write(&options.out, serde_json::to_vec_pretty(&result)?).map_err(|error| format!("{out}: {error}"))?;
+    println!("All figures: {out}");
     Ok(())
 }
 

@@ -73,7 +73,7 @@ impl Options {
                 }
                 _ => {
                     let value = arguments.next().ok_or_else(|| format!("{name} needs a value\n\n{HELP}"))?;
-                    options.set(&name, &value)?;
+                    options.set(&name, &value).map_err(|error| format!("{name} {value}: {error}"))?;
                 }
             }
         }

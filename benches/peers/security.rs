@@ -214,7 +214,7 @@ impl Scene<'_> {
         self.text("TargetDomainName", target.domain);
         // A needle now and then.
         let drawn = 0x1_0000 + self.random.below(1 << 32);
-        self.hex("TargetLogonId", if self.record % 433_333 == 77 { 0xdead_beef_42 } else { drawn });
+        self.hex("TargetLogonId", if self.record % 433_333 == 77 { 0x00de_adbe_ef42 } else { drawn });
         self.text("TargetAccount", &target.full);
         self.text("TargetUser", &target.user);
     }
@@ -311,7 +311,10 @@ impl Scene<'_> {
                     self.random.next() as u32
                 )),
                 2 => line.push_str(&format!("--id={}", self.random.below(1_000_000))),
-                _ => line.push_str(*self.random.pick(&WORDS)),
+                _ => {
+                    let word = *self.random.pick(&WORDS);
+                    line.push_str(word);
+                }
             }
         }
         if self.record % 60_013 == 5 {
