@@ -11,8 +11,8 @@ mod cloud;
 mod cloudtrail;
 mod company;
 mod draw;
-mod holdfast;
 mod options;
+mod ours;
 mod parameters;
 mod process;
 mod report;
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let done = match arguments.next().as_deref() {
         Some("--alone") => {
-            arguments.next().ok_or_else(|| "--alone needs a file".into()).and_then(|spec| holdfast::alone(&spec))
+            arguments.next().ok_or_else(|| "--alone needs a file".into()).and_then(|spec| ours::alone(&spec))
         }
         Some("--help") => {
             println!("{HELP}");
@@ -174,16 +174,12 @@ impl Bench<'_> {
         let work = self.work.as_path();
         let output = work.join("out");
         if engine == HOLDFAST {
-            let command = holdfast::run(set, self.options, work)?;
-            return Ok(Some(Start {
-                command,
-                output: work.join("archive/tables"),
-                files: holdfast::segments(set, work),
-            }));
+            let command = ours::run(set, self.options, work)?;
+            return Ok(Some(Start { command, output: work.join("archive/tables"), files: ours::segments(set, work) }));
         }
         let files = format!("{}/*.parquet", output.display());
         if engine == ALONE {
-            let command = holdfast::decode_encode_alone(set, self.options, work)?;
+            let command = ours::decode_encode_alone(set, self.options, work)?;
             return Ok(command.map(|command| Start { command, output, files }));
         }
         fs::create_dir_all(&output)?;
