@@ -11,7 +11,7 @@ import os
 import sys
 
 
-def duckdb(spec):
+def duckdb(spec, pages="V1"):
     import duckdb
 
     kinds = {"text": "VARCHAR", "integer": "BIGINT", "boolean": "BOOLEAN", "time": "TIMESTAMPTZ", "nested": "JSON"}
@@ -21,7 +21,7 @@ def duckdb(spec):
     base.execute(
         f"""COPY (SELECT * FROM read_json('{spec["raw"]}', format = 'newline_delimited', columns = {{{columns}}})
         ORDER BY "{spec["time"]}") TO '{spec["out"]}' (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL {spec["level"]},
-        ROW_GROUP_SIZE {spec["row_group_rows"]}, PARQUET_VERSION V2, WRITE_BLOOM_FILTER false)"""
+        ROW_GROUP_SIZE {spec["row_group_rows"]}, PARQUET_VERSION {pages}, WRITE_BLOOM_FILTER false)"""
     )
 
 
@@ -108,6 +108,14 @@ def pyarrow(spec):
     )
 
 
+ENGINES = {
+    "DuckDB": duckdb,
+    "DuckDB-V2": lambda spec: duckdb(spec, "V2"),
+    "ClickHouse": chdb,
+    "Polars": polars,
+    "PyArrow": pyarrow,
+}
+
 if __name__ == "__main__":
     with open(sys.argv[2], encoding="utf-8") as file:
-        {"DuckDB": duckdb, "ClickHouse": chdb, "Polars": polars, "PyArrow": pyarrow}[sys.argv[1]](json.load(file))
+        ENGINES[sys.argv[1]](json.load(file))

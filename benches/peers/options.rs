@@ -6,16 +6,16 @@ use super::Fallible;
 use super::sets::{Kind, Packing};
 
 /// The engines beside Holdfast, as `engines.py` calls them.
-pub const PEERS: [&str; 4] = ["DuckDB", "ClickHouse", "Polars", "PyArrow"];
+pub const PEERS: [&str; 5] = ["DuckDB", "DuckDB-V2", "ClickHouse", "Polars", "PyArrow"];
 
 pub const HELP: &str = "\
 cargo bench --bench peers -- [OPTIONS]
 
   --data FOLDER      where sets, peers and results are kept [~/.cache/holdfast/bench]
-  --size MB          size of each set [2180: 72 hours]
+  --size MB          size of each set [2190: 72 hours]
   --packing NAME     plain, gzip or zstd [plain]
   --sets NAMES       SecurityEvent,CloudTrail [both]
-  --peers NAMES      DuckDB,ClickHouse,Polars,PyArrow, or none [all]
+  --peers NAMES      DuckDB,DuckDB-V2,ClickHouse,Polars,PyArrow, or none [all]
   --rounds N         rounds, interleaved; medians are shown [3]
   --level N          zstd level of the peers; Holdfast's is read out of its files, too [3]
   --threads N        processors and threads of each engine [2]
@@ -48,7 +48,7 @@ impl Options {
         let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
         let mut options = Options {
             data: home.join(".cache/holdfast/bench"),
-            megabytes: 2180,
+            megabytes: 2190,
             packing: Packing::Plain,
             sets: Kind::ALL.to_vec(),
             peers: PEERS.to_vec(),
