@@ -163,6 +163,7 @@ impl World {
             store_clock: Box::new(|| Ok(None)),
             simulation: false,
             memory: 64 << 20,
+            zstd_level: 3,
             threads: 1,
             take_lease: Box::new(|| Ok(Box::new(FreeLease))),
             ids: Box::new(move || format!("r{runner}i{}", count.fetch_add(1, Ordering::Relaxed))),
