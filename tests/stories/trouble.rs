@@ -163,7 +163,7 @@ fn an_object_that_vanishes_while_it_is_read() {
 
 fn vanishes_while_it_is_read(memory: u64, least_reads: usize) {
     let path = "Signin/2024/03/01/a.json";
-    let context = |world: &World, faults: &Faults| Context { memory, ..world.context(Some(faults), None) };
+    let context = |world: &World, faults: &Arc<Faults>| Context { memory, ..world.context(Some(faults), None) };
     let counting = Faults::none();
     assert!(run_at(&context(&world(), &counting), NOW).unwrap().errors.is_empty());
     let calls = counting.calls();

@@ -19,7 +19,7 @@ fn site() -> Site {
     }
     // Texts that cannot be packed to next to nothing.
     let text =
-        |n: u64| (1..6).map(|m| format!("{:016x}", n.wrapping_mul(m * 0x9E37_79B9_7F4A_7C15))).collect::<String>();
+        |n: u64| (1..6).map(|m| format!("{:016x}", (n * m).wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect::<String>();
     let wide = |n| format!("{{\"TimeGenerated\":\"2024-03-01T00:00:00Z\",\"text\":\"{}\"}}\n", text(n));
     site.write("Wide/2024/03/01/00/a", (1..100).map(wide).collect::<String>());
     site.run_well("2024-03-08T00:00:00Z");
