@@ -15,6 +15,8 @@ use crate::record::short::same;
 
 /// Interning is reconsidered whenever the distinct values reach a power of two from here on.
 const FIRST_DOUBT: usize = 16_384;
+/// A search that goes on for so long meets tokens that were chosen to collide: interning is given up.
+const LONGEST_SEARCH: usize = 512;
 /// The most bytes of tokens a column holds: places in it have 32 bits.
 const MOST_BYTES: usize = u32::MAX as usize;
 
@@ -48,17 +50,18 @@ impl Column {
     /// Begins to look for a token with this hash: reads the table, and no further.
     #[inline]
     pub(super) fn look(&self, hash: u64) -> Hint {
-        let tag = (hash >> 32) as u32;
-        let slot = self.table.get(tag as usize & self.table.len().wrapping_sub(1));
-        match slot {
-            Some(&(known, entry)) if known == tag && entry != 0 => Hint { entry, start: 0, end: 0 },
-            _ => Hint::default(),
-        }
+        let place = (hash >> 32) as usize & self.table.len().wrapping_sub(1);
+        // What is read is not looked at yet: that would wait for it.
+        let (tag, entry) = self.table.get(place).copied().unwrap_or_default();
+        Hint { tag, entry, start: 0, end: 0 }
     }
 
     /// Goes on looking: reads where the token lies.
     #[inline]
-    pub(super) fn look_on(&self, hint: &mut Hint) {
+    pub(super) fn look_on(&self, hash: u64, hint: &mut Hint) {
+        if hint.tag != (hash >> 32) as u32 {
+            hint.entry = 0;
+        }
         if hint.entry != 0 {
             let entry = hint.entry as usize - 1;
             hint.start = if entry == 0 { 0 } else { self.ends[entry - 1] };
@@ -96,9 +99,11 @@ impl Column {
         let tag = (hash >> 32) as u32;
         let mask = self.table.len().wrapping_sub(1);
         let mut at = tag as usize & mask;
+        let mut steps = 0;
         while let Some(&(known, entry)) = self.table.get(at)
             && entry != 0
         {
+            steps += 1;
             if known == tag && same(self.bytes_of(entry - 1), token) {
                 self.set(row);
                 grow(&mut self.entries, 1);
@@ -108,6 +113,9 @@ impl Column {
             at = (at + 1) & mask;
         }
         self.intern(row, token, escaped, tag)?;
+        if steps > LONGEST_SEARCH {
+            self.give_up();
+        }
         Ok(true)
     }
 
@@ -120,8 +128,7 @@ impl Column {
         let distinct = self.ends.len();
         // Two in five are new: an entry, its place in the table and its number cost more than they save.
         if distinct >= FIRST_DOUBT && distinct.is_power_of_two() && distinct * 5 > self.values * 2 {
-            self.given_up = true;
-            self.table = Vec::new();
+            self.give_up();
             return Ok(());
         }
         if distinct * 4 > self.table.len() * 3 {
@@ -133,6 +140,11 @@ impl Column {
         }
         place(&mut self.table, tag, entry + 1);
         Ok(())
+    }
+
+    fn give_up(&mut self) {
+        self.given_up = true;
+        self.table = Vec::new();
     }
 
     fn add(&mut self, token: &[u8], escaped: bool) -> Result<u32, Full> {
@@ -227,6 +239,7 @@ impl Column {
 /// one value after the other would wait for each.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Hint {
+    tag: u32,
     /// Plus one; 0: look again from the start.
     entry: u32,
     start: u32,
@@ -300,6 +313,16 @@ mod tests {
         }
         assert_eq!(column.entries(), 3);
         assert_eq!(read(&column, 5).into_iter().flatten().collect::<String>(), "abacb");
+    }
+
+    #[test]
+    fn tokens_chosen_to_collide_cost_no_more_than_any() {
+        let mut column = Column::default();
+        for row in 0..20_000 {
+            column.push(row, row.to_string().as_bytes(), false, 7 << 32).unwrap();
+        }
+        assert!(column.is_plain() && column.entries() == 20_000);
+        assert_eq!(read(&column, 20_000)[19_999].as_deref(), Some("19999"));
     }
 
     #[test]

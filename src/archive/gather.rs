@@ -125,8 +125,8 @@ fn number_values(
     }
     let mut seen: Vec<Seen> = column.lanes.iter().map(|lane| Seen::new(lane.map_or(0, Column::entries), rows)).collect();
     // What several lanes have interned, each by itself, is one value.
-    let mut shared: Option<HashMap<&[u8], Code>> =
-        (column.lanes.iter().flatten().count() > 1).then(|| HashMap::with_capacity(64));
+    let mut shared: Option<HashMap<&[u8], Code, ahash::RandomState>> =
+        (column.lanes.iter().flatten().count() > 1).then(HashMap::default);
     for (place, &row) in rows.iter().enumerate() {
         let lane = lane_of(column, row);
         let Some((lane, entry)) = lane.and_then(|lane| Some((lane, lane.find(row.row())?))) else {

@@ -186,7 +186,7 @@ impl Lane {
             placed.hint = self.columns[placed.column].look(placed.hash);
         }
         for placed in &mut self.placed {
-            self.columns[placed.column].look_on(&mut placed.hint);
+            self.columns[placed.column].look_on(placed.hash, &mut placed.hint);
         }
         for &Placed { column, member, hash, hint } in &self.placed {
             let value = member.value.of(record);

@@ -106,27 +106,40 @@ pub fn write_segment<W: Write + Send>(
     let index: Vec<String> = options.index.iter().map(|name| fold(name)).collect();
     let blooms: Vec<bool> = fields.iter().map(|field| index.contains(&fold(field.name()))).collect();
     let mut names = RestNames::default();
-    for range in row_groups(buffer, rows, options) {
-        let group = RowGroup { buffer, rows: &rows[range], layout: &layout, columns: &columns, blooms: &blooms };
+    let groups: Vec<RowGroup<'_>> = row_groups(buffer, rows, options)
+        .into_iter()
+        .map(|range| RowGroup { buffer, rows: &rows[range], layout: &layout, columns: &columns, blooms: &blooms })
+        .collect();
+    let mut encoder = ChunkEncoder::new(options.zstd_level)?;
+    let mut append = |group: &RowGroup<'_>, typed: Vec<EncodedChunk>, misfits: &[Vec<u32>]| {
+        let sources = group.encode(&mut encoder, columns.len() - 2, &group.sources())?;
+        let rest = group.encode(&mut encoder, columns.len() - 1, &group.rest(misfits, &mut names))?;
         let mut out = file.next_row_group().map_err(parquet_error)?;
-        let mut misfits = Vec::with_capacity(layout.columns.len());
-        let encode = |encoder: &mut Option<ChunkEncoder>, column: usize| {
-            let encoder = match encoder {
-                Some(encoder) => encoder,
-                None => encoder.insert(ChunkEncoder::new(options.zstd_level)?),
-            };
-            group.typed(encoder, column)
-        };
-        in_order(threads, layout.columns.len(), || None, encode, |(chunks, places)| {
-            misfits.push(places);
-            chunks.into_iter().try_for_each(|chunk| chunk.append_to(&mut out))
-        })?;
-        let mut encoder = ChunkEncoder::new(options.zstd_level)?;
-        group.encode(&mut encoder, columns.len() - 2, &group.sources())?.append_to(&mut out)?;
-        let rest = group.rest(&misfits, &mut names);
-        group.encode(&mut encoder, columns.len() - 1, &rest)?.append_to(&mut out)?;
-        out.close().map_err(parquet_error)?;
+        typed.into_iter().chain([sources, rest]).try_for_each(|chunk| chunk.append_to(&mut out))?;
+        out.close().map_err(parquet_error).map(drop)
+    };
+    let width = layout.columns.len();
+    if width == 0 {
+        groups.iter().try_for_each(|group| append(group, Vec::new(), &[]))?;
     }
+    let encode = |encoder: &mut Option<ChunkEncoder>, task: usize| {
+        let encoder = match encoder {
+            Some(encoder) => encoder,
+            None => encoder.insert(ChunkEncoder::new(options.zstd_level)?),
+        };
+        groups[task / width].typed(encoder, task % width)
+    };
+    // One group's columns after the other's, so that no thread waits for the last column of a group.
+    let (mut due, mut chunks, mut misfits) = (groups.iter(), Vec::new(), Vec::new());
+    in_order(threads, groups.len() * width, || None, encode, |(encoded, places)| {
+        chunks.extend(encoded);
+        misfits.push(places);
+        if misfits.len() < width {
+            return Ok(());
+        }
+        let Some(group) = due.next() else { return Ok(()) };
+        append(group, std::mem::take(&mut chunks), &std::mem::take(&mut misfits))
+    })?;
     file.finish().map_err(parquet_error)?;
     let mut digest = SetDigest::default();
     rows.iter().for_each(|&row| digest.add(buffer.digest(row)));

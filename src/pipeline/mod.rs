@@ -6,6 +6,7 @@
 
 pub mod read_back;
 mod accounts;
+mod alone;
 mod approve;
 mod archive;
 mod batch;
@@ -40,6 +41,7 @@ mod merge_tests;
 #[cfg(test)]
 mod testing;
 
+pub use alone::decode_and_encode;
 pub use approve::{Approved, approve};
 pub use by_hand::{Adoption, adopt, reinstate_day};
 pub use context::{Context, Event, Ids, Progress, Request, Source, StoreClock, TakeLease, Unwatched, Window};

@@ -275,7 +275,6 @@ mod tests {
     use crate::archive::rows::{RowBuffer, RowMeta, groups};
     use crate::archive::segment::{SegmentOptions, write_segment};
     use crate::ledger::sha256_hex;
-    use crate::record::{members, record_digest};
 
     /// One segment in a store of its own.
     struct Shelf {
@@ -290,15 +289,12 @@ mod tests {
     impl Shelf {
         fn new(records: &[String]) -> Self {
             let mut schema = TableSchema::new(None, Some("TimeGenerated")).unwrap();
-            let mut buffer = RowBuffer::new(&schema);
+            let mut buffer = RowBuffer::new(&schema, 1);
             let meta = RowMeta { day: jiff::civil::date(2024, 7, 3), part: 0, micros: 0, source: buffer.source("raw") };
-            let mut found = Vec::new();
             for record in records {
-                members(record.as_bytes(), &mut found).unwrap();
-                let digest = record_digest(record.as_bytes(), &found);
-                buffer.push(record.as_bytes(), &found, meta, digest).unwrap();
+                buffer.lanes[0].push(record.as_bytes(), meta).unwrap();
             }
-            schema.decide(buffer.survey());
+            schema.decide(&buffer.survey());
             let options = SegmentOptions { row_group_rows: 3, ..SegmentOptions::default() };
             let mut bytes = Vec::new();
             let rows = groups(&buffer).remove(0).rows;

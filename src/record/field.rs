@@ -3,14 +3,17 @@
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::digest::{Walker, push_key};
+use super::short::{SHORT, copy};
 use super::token::ValueKind;
 
 /// Digests the fields of one key, whose bytes are prepared once.
 #[derive(Debug)]
 pub struct FieldHasher {
-    /// The key's length and text, then room for a value.
+    /// The key's length and text, then room for a short value and its tag.
     scratch: Vec<u8>,
     key_bytes: usize,
+    /// For longer values.
+    long: Vec<u8>,
 }
 
 impl FieldHasher {
@@ -21,34 +24,54 @@ impl FieldHasher {
     pub fn new(key_raw: &[u8]) -> Self {
         let mut scratch = Vec::new();
         push_key(key_raw, &mut scratch);
-        FieldHasher { key_bytes: scratch.len(), scratch }
+        let key_bytes = scratch.len();
+        scratch.resize(key_bytes + 1 + SHORT, 0);
+        scratch.shrink_to_fit();
+        FieldHasher { key_bytes, scratch, long: Vec::new() }
     }
 
     /// The field of this key with a whole value token that is not null at the top level. `escaped`: the token contains
     /// a backslash.
     #[inline]
     pub fn digest(&mut self, value: &[u8], kind: ValueKind, escaped: bool) -> u128 {
-        self.scratch.truncate(self.key_bytes);
         match (kind, value) {
             // The opening quote is the tag, too.
-            (ValueKind::String, [text @ .., _]) if !escaped => self.scratch.extend_from_slice(text),
-            (ValueKind::Number, _) => {
-                self.scratch.push(b'#');
-                self.scratch.extend_from_slice(value);
-            }
-            _ => Walker::new(value).value(&mut self.scratch),
+            (ValueKind::String, [tag, text @ .., _]) if !escaped => self.tagged(*tag, text),
+            (ValueKind::Number, _) => self.tagged(b'#', value),
+            _ => self.whole(|out| Walker::new(value).value(out)),
         }
-        let digest = xxh3_128(&self.scratch);
-        if self.scratch.capacity() > Self::ROOM {
-            self.scratch.truncate(self.key_bytes);
-            self.scratch.shrink_to(Self::ROOM);
+    }
+
+    #[inline]
+    fn tagged(&mut self, tag: u8, text: &[u8]) -> u128 {
+        let (_, room) = self.scratch.split_at_mut(self.key_bytes);
+        if let [first, room @ ..] = room
+            && let Some(room) = room.first_chunk_mut::<SHORT>()
+            && copy(text, room)
+        {
+            *first = tag;
+            return xxh3_128(&self.scratch[..self.key_bytes + 1 + text.len()]);
+        }
+        self.whole(|out| {
+            out.push(tag);
+            out.extend_from_slice(text);
+        })
+    }
+
+    fn whole(&mut self, canonical: impl FnOnce(&mut Vec<u8>)) -> u128 {
+        self.long.clear();
+        self.long.extend_from_slice(&self.scratch[..self.key_bytes]);
+        canonical(&mut self.long);
+        let digest = xxh3_128(&self.long);
+        if self.long.capacity() > Self::ROOM {
+            self.long = Vec::new();
         }
         digest
     }
 
     /// Bytes in use.
     pub fn bytes(&self) -> usize {
-        self.scratch.capacity()
+        self.scratch.capacity() + self.long.capacity()
     }
 }
 
