@@ -8,6 +8,7 @@
 //! chunk_bits ─> chunk_values ─> chunk_text ─> chunk_pages ─> chunk                 a column of a row group, encoded
 //! rest_names   which columns have values outside their column
 //! table        segments in a Delta table
+//! index        filters and footers of a month's segments, for searches
 //! quarantine   what cannot be judged, as it was
 //! ```
 //!
@@ -38,6 +39,7 @@ mod cells;
 pub mod column_digest;
 mod quarantine;
 mod table;
+pub mod index;
 #[cfg(test)]
 mod chunk_samples;
 #[cfg(test)]

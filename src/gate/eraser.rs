@@ -59,7 +59,8 @@ impl Eraser<'_> {
             Subject::Segment { path, .. }
             | Subject::Quarantine { path, .. }
             | Subject::Partial { path, .. }
-            | Subject::DeltaLog { path, .. } => delete(self.archive, &parse(path)?),
+            | Subject::DeltaLog { path, .. }
+            | Subject::Index { path, .. } => delete(self.archive, &parse(path)?),
         }
     }
 
@@ -74,7 +75,8 @@ impl Eraser<'_> {
             Subject::Segment { path, .. }
             | Subject::Quarantine { path, .. }
             | Subject::Partial { path, .. }
-            | Subject::DeltaLog { path, .. } => return Ok(self.archive.head(&parse(path)?)?.is_some()),
+            | Subject::DeltaLog { path, .. }
+            | Subject::Index { path, .. } => return Ok(self.archive.head(&parse(path)?)?.is_some()),
         };
         // Where its source is not in the settings any more, nobody can tell.
         let Some(store) = self.sources.get(source) else { return Ok(true) };

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::Blocked;
 use super::proof::{Measured, all_stand, known, seq, stands};
-use crate::ledger::{KnownTable, ObjectId, Retired, State, Subject, Why, log_version};
+use crate::ledger::{KnownTable, Month, ObjectId, Retired, Segment, State, Subject, Why, log_version};
 use crate::names::TableName;
 use crate::policy::{Term, day_of};
 
@@ -22,7 +22,7 @@ pub struct Superseded {
     at_seq: u64,
 }
 
-/// A Delta log file that a checkpoint made needless.
+/// A Delta log file that a checkpoint made needless, or the index of a month that has no segments any more.
 #[derive(Debug)]
 pub struct ObsoleteLog {
     subject: Subject,
@@ -44,6 +44,7 @@ impl Expired {
                 let (known, retired, path) = retired(table, path, state)?;
                 out_of_table(known, path, measured)?;
                 unchanged(measured.segments.get(&(table.key(), path.to_owned())), sha256)?;
+                unnamed(known, &retired.segment, measured)?;
                 if retired.segment.sha256 != *sha256 {
                     return Err(Blocked::because("the ledger knows it with other bytes"));
                 }
@@ -103,6 +104,7 @@ impl Superseded {
         let (known, retired, path) = retired(table, path, state)?;
         out_of_table(known, path, measured)?;
         unchanged(measured.segments.get(&(table.key(), path.to_owned())), sha256)?;
+        unnamed(known, &retired.segment, measured)?;
         let Why::Superseded { by } = &retired.why else {
             return Err(Blocked::because("no merge wrote its rows anew"));
         };
@@ -123,6 +125,9 @@ impl ObsoleteLog {
     /// Proves that a checkpoint, which is as it was written, says all that this log file says, and that the table shows
     /// just the segments that the ledger knows. The commit of the checkpoint's own version stays: readers want it.
     pub fn prove(subject: &Subject, state: &State, measured: &Measured) -> Result<Self, Blocked> {
+        if let Subject::Index { table, path } = subject {
+            return Self::prove_index(subject, table, path, state);
+        }
         let Subject::DeltaLog { table, path } = subject else {
             return Err(Blocked::because("it is no log file"));
         };
@@ -146,6 +151,18 @@ impl ObsoleteLog {
             live.len() == known.segments.len() && known.segments.keys().all(|path| live.contains(path))
         }) {
             return Err(Blocked::because("the table does not show just what the ledger knows"));
+        }
+        Ok(ObsoleteLog { subject: subject.clone(), at_seq: seq(state)? })
+    }
+
+    /// Proves that the object is the index of a month of its table in which no segment is live.
+    fn prove_index(subject: &Subject, table: &TableName, path: &str, state: &State) -> Result<Self, Blocked> {
+        let known =
+            state.tables.get(&table.key()).ok_or_else(|| Blocked::because("the ledger does not know the table"))?;
+        let month = known.relative(path).and_then(Month::of_index);
+        let month = month.ok_or_else(|| Blocked::because("it is no index of its table"))?;
+        if known.segments.values().any(|(segment, _)| Month::of(segment.day) == month) {
+            return Err(Blocked::because("its month has segments"));
         }
         Ok(ObsoleteLog { subject: subject.clone(), at_seq: seq(state)? })
     }
@@ -178,6 +195,15 @@ fn out_of_table(table: &KnownTable, path: &str, measured: &Measured) -> Result<(
         Some(live) if !live.contains(path) => Ok(()),
         Some(_) => Err(Blocked::because("its table still shows it")),
         None => Err(Blocked::because("its table could not be read")),
+    }
+}
+
+/// No index may name what is destroyed: it keeps what the segment's values were (I4).
+fn unnamed(table: &KnownTable, segment: &Segment, measured: &Measured) -> Result<(), Blocked> {
+    match measured.indexed.get(&(table.name.key(), Month::of(segment.day))) {
+        Some(named) if !named.contains(&segment.path) => Ok(()),
+        Some(_) => Err(Blocked::because("the index of its month still names it")),
+        None => Err(Blocked::because("the index of its month could not be read")),
     }
 }
 

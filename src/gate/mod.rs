@@ -13,7 +13,10 @@
 //! | raw object | `Expired` | its table stays raw, and the destroy date of the last of its records has come; `expired` is armed |
 //! | segment | `Superseded` | a merge that stands wrote its rows anew; its table does not show it; `expired` is armed |
 //! | Delta log file | `ObsoleteLog` | a checkpoint that is as it was written says all that it says, and the table shows just what the ledger knows; `expired` is armed |
+//! | index | `ObsoleteLog` | its month has no live segment; `expired` is armed |
 //! | segment | `Erased` | no stage can prove this yet |
+//!
+//! No segment is destroyed while an index names it: its filters and the footer in it would tell of values that are gone.
 //!
 //! Under a hold nothing that it covers is destroyed. Unsure, unreadable or unknown: no (I7).
 
@@ -89,6 +92,6 @@ fn covers(scope: &HoldScope, subject: &Subject) -> bool {
         Subject::Segment { table, day, .. } => scope.covers(table, Some(*day)),
         Subject::Raw { table, .. } | Subject::Quarantine { table, .. } => scope.covers(table, None),
         // Copies of what was never committed, logs and lists: a hold protects records, not these.
-        Subject::Partial { .. } | Subject::DeltaLog { .. } | Subject::Attachment { .. } => false,
+        Subject::Partial { .. } | Subject::DeltaLog { .. } | Subject::Index { .. } | Subject::Attachment { .. } => false,
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::Blocked;
 use super::expired::{Expired, ObsoleteLog, Superseded};
-use crate::ledger::{KnownObject, KnownTable, ObjectId, Segment, Stage, State, Subject, Why};
+use crate::ledger::{KnownObject, KnownTable, Month, ObjectId, Segment, Stage, State, Subject, Why};
 
 /// A reason to destroy. `Erased` has no constructor yet: erasing comes later.
 #[derive(Debug)]
@@ -60,6 +60,8 @@ pub struct Measured {
     pub segments: HashMap<(String, String), String>,
     /// SHA-256 of other files as read now, by path in the archive: quarantine, Delta checkpoints.
     pub files: HashMap<String, String>,
+    /// The segments that a month's index names, by table key; of a month without an index, none.
+    pub indexed: HashMap<(String, Month), HashSet<String>>,
 }
 
 impl ArchivedVerified {

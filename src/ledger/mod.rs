@@ -5,6 +5,7 @@ mod entry;
 mod expiry;
 mod hold;
 mod lease;
+mod month;
 mod sealed;
 mod state;
 mod store_clock;
@@ -21,6 +22,7 @@ pub use entry::{
 };
 pub use expiry::{ApprovedItem, Ground, Keeping, Settled};
 pub use lease::{Lease, LocalLease, holder};
+pub use month::{INDEX_FOLDER, Month};
 pub use sealed::{seal_in, unseal, unseal_in};
 pub use state::{
     AcceptedPolicy, Approval, Batch, Checkpoint, KnownContent, KnownObject, OpenDestroy, Prepared, Quarantined,

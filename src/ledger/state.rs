@@ -436,7 +436,7 @@ impl State {
                     known.untrimmed &= !whole || known.first_commit < known.version;
                 }
             }
-            Subject::Partial { .. } => {}
+            Subject::Partial { .. } | Subject::Index { .. } => {}
         }
     }
 

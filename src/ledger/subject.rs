@@ -32,7 +32,7 @@ impl ProofKind {
     }
 }
 
-/// What can be destroyed. `path`s of segments, partials, quarantine and logs are relative to the archive.
+/// What can be destroyed. `path`s of segments, partials, quarantine, logs and indexes are relative to the archive.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Subject {
@@ -67,6 +67,11 @@ pub enum Subject {
         table: TableName,
         path: String,
     },
+    /// The index of a month that has no segments any more.
+    Index {
+        table: TableName,
+        path: String,
+    },
     /// An attachment that no entry names.
     Attachment {
         sha256: String,
@@ -80,7 +85,8 @@ impl Subject {
             Subject::Raw { table, .. }
             | Subject::Segment { table, .. }
             | Subject::Quarantine { table, .. }
-            | Subject::DeltaLog { table, .. } => Some(table),
+            | Subject::DeltaLog { table, .. }
+            | Subject::Index { table, .. } => Some(table),
             Subject::Partial { .. } | Subject::Attachment { .. } => None,
         }
     }
@@ -93,6 +99,7 @@ impl Subject {
             Subject::Quarantine { path, .. } => format!("quarantine {path}"),
             Subject::Partial { path, .. } => format!("abandoned upload {path}"),
             Subject::DeltaLog { path, .. } => format!("Delta log file {path}"),
+            Subject::Index { path, .. } => format!("index {path}"),
             Subject::Attachment { sha256 } => format!("attachment {sha256}"),
         }
     }

@@ -12,6 +12,7 @@ use super::context::{Context, Request};
 use super::deciding::{Deciding, governing, history};
 use super::destroy::Stores;
 use super::expire::decide as decide_expiry;
+use super::index::keep_up;
 use super::inventory::write_inventory;
 use super::measure::{Measurer, check_log};
 use super::membership::{Step, reinstate};
@@ -69,7 +70,7 @@ pub fn reinstate_day(context: &Context, table: &TableName, day: Date, now: Times
         };
         let retired: Vec<&DayVerdict> = plan.days.iter().filter(out).collect();
         let Some(first) = retired.first() else {
-            end(&mut chain, now)?;
+            end(context, &mut chain, now)?;
             return Err(Error::new(Kind::Usage, attempted, "nothing of that day is retired")
                 .with_hint("`holdfast why TABLE DAY` says what became of it"));
         };
@@ -78,7 +79,7 @@ pub fn reinstate_day(context: &Context, table: &TableName, day: Date, now: Times
             break retired.into_iter().cloned().collect();
         }
     };
-    end(&mut chain, now)?;
+    end(context, &mut chain, now)?;
     Ok(done)
 }
 
@@ -100,7 +101,7 @@ pub fn adopt(context: &Context, table: &TableName, reason: &str, now: Timestamp)
         )
     })?;
     if commits.is_empty() {
-        end(&mut chain, now)?;
+        end(context, &mut chain, now)?;
         return Err(
             Error::new(Kind::Usage, attempted(), "every commit in it is ours").with_hint("there is nothing to adopt")
         );
@@ -129,7 +130,7 @@ pub fn adopt(context: &Context, table: &TableName, reason: &str, now: Timestamp)
         reason: chain.seal(reason)?,
     };
     chain.append_or_end(now, body)?;
-    end(&mut chain, now)?;
+    end(context, &mut chain, now)?;
     Ok(adoption)
 }
 
@@ -161,7 +162,8 @@ fn begin(context: &Context, now: Timestamp) -> Result<(Chain, Box<dyn Lease>)> {
     Ok((chain, lease))
 }
 
-fn end(chain: &mut Chain, now: Timestamp) -> Result<()> {
+fn end(context: &Context, chain: &mut Chain, now: Timestamp) -> Result<()> {
+    keep_up(context, chain.state(), now);
     chain.append_or_end(now, Body::RunEnded { exit: 0, batches: 0, rows: 0, cleared: 0, partial: true })?;
     chain.write_head()?;
     write_inventory(chain, now)

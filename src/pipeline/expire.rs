@@ -12,12 +12,13 @@ use super::clear::raw_subject;
 use super::context::Context;
 use super::deciding::{Deciding, consents};
 use super::destroy::{Outcome, Stores, destroy, unfinished};
+use super::index::refresh;
 use super::measure::{Measurer, ours};
 use super::membership::{Step, reinstate, retire};
 use crate::archive::segment_location;
 use crate::error::{Error, Kind, Result};
 use crate::gate::{Blocked, Expired, Proof, Superseded, hold_on};
-use crate::ledger::{Body, Chain, Ground, Keeping, ObjectId, ProofKind, Settled, State, Subject, Why};
+use crate::ledger::{Body, Chain, Ground, Keeping, Month, ObjectId, ProofKind, Settled, State, Subject, Why};
 use crate::names::TableName;
 use crate::plan::{DayVerdict, Expiry, Fate, Inputs, Shut, Terms, expiry};
 use crate::record::SetDigest;
@@ -35,7 +36,7 @@ pub struct Expiring {
     pub waiting: Vec<DayVerdict>,
     /// Merged segments whose old files are gone.
     pub superseded: u64,
-    /// Files of Delta logs that named what was destroyed.
+    /// Files of Delta logs that named what was destroyed, and indexes of months of which nothing is left.
     pub trimmed: u64,
     /// What the gate or the last look saved.
     pub kept: Vec<(String, String)>,
@@ -55,6 +56,8 @@ pub fn expire(
     stop_foreign(context, chain.state(), deciding, &decide(context, chain, deciding)?, &mut done.errors);
     let settles = change_membership(context, chain, deciding, measurer, &mut done)?;
 
+    // All commits of this run are done: what a search may lean on is written, and what goes is named nowhere any more.
+    done.trimmed = refresh(context, chain, stores, deciding, &mut done.errors)?;
     let plan = decide(context, chain, deciding)?;
     done.waiting = plan.days.iter().filter(|verdict| verdict.overdue()).cloned().collect();
     if !context.stopping() {
@@ -305,6 +308,11 @@ pub fn measure(measurer: &mut Measurer, stores: &Stores<'_>, state: &State, tabl
         if measurer.table(stores.archive, state, known) {
             measurer.segments(stores.archive, table, &segments);
         }
+        let days = subjects.iter().filter_map(|subject| match subject {
+            Subject::Segment { day, .. } => Some(Month::of(*day)),
+            _ => None,
+        });
+        days.collect::<BTreeSet<Month>>().into_iter().for_each(|month| measurer.index(stores.archive, table, month));
         let by = segments.iter().filter_map(|path| match &known.retired.get(path)?.why {
             Why::Superseded { by } => Some(by.clone()),
             _ => None,

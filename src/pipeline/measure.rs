@@ -1,13 +1,14 @@
 //! Measuring what stands, just before anything is destroyed because of it: each file once a run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use object_store::path::Path;
 
+use crate::archive::index::{IndexObject, Unusable, index_location};
 use crate::archive::{Table, checkpoint_path, commit_path, segment_location};
 use crate::error::{Error, Kind, Result};
 use crate::gate::Measured;
-use crate::ledger::{KnownTable, ObjectId, State, Why};
+use crate::ledger::{KnownTable, Month, ObjectId, State, Why};
 use crate::names::TableName;
 use crate::storage::Store;
 
@@ -87,6 +88,24 @@ impl Measurer {
                 self.measured.segments.insert((table.key(), path.clone()), sha256);
             }
         }
+    }
+
+    /// Reads which segments a month's index names, each time anew. Where that cannot be told, nothing is known of it.
+    pub fn index(&mut self, archive: &Store, table: &TableName, month: Month) {
+        let (path, key) = (index_location(table, month), (table.key(), month));
+        self.measured.indexed.remove(&key);
+        let named = match archive.wait(IndexObject::look(archive.inner(), path.clone())) {
+            Ok(index) => index.directory.entries.into_iter().map(|entry| entry.path).collect(),
+            Err(Unusable::Missing) => HashSet::new(),
+            Err(Unusable::Damaged(reason)) => {
+                let attempted = format!("reading {}", archive.describe(&path));
+                let hint = "nothing of its month is destroyed: remove it, and the next run writes it anew";
+                self.failed.push(Error::new(Kind::Damaged, attempted, reason).with_hint(hint));
+                return;
+            }
+            Err(Unusable::Store(source)) => return self.failed.push(archive.failed("reading", &path, source)),
+        };
+        self.measured.indexed.insert(key, named);
     }
 
     /// Reads one other file of the archive.

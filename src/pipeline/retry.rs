@@ -12,6 +12,7 @@ use super::batch::BatchWriter;
 use super::context::{Context, Request};
 use super::deciding::history;
 use super::destroy::Stores;
+use super::index::keep_up;
 use super::limits::Limits;
 use super::recover::recover;
 use super::run::new_nonce;
@@ -118,6 +119,7 @@ pub fn retry(context: &Context, request: &Request) -> Result<Vec<Retried>> {
             untried: None,
         });
     }
+    keep_up(context, chain.state(), now);
     let rows = done.iter().map(|retried| retried.archived).sum();
     let batches = done.iter().filter(|retried| retried.untried.is_none()).count() as u64;
     chain.append_or_end(now, Body::RunEnded { exit: 0, batches, rows, cleared: 0, partial: true })?;

@@ -204,7 +204,7 @@ fn run_once(context: &Context, request: &Request, host_now: Timestamp) -> Result
     }
     if !context.stopping() {
         let mut expiring = expire(context, &mut chain, &stores, &mut deciding, &mut measurer)?;
-        expiring.trimmed = trim(context, &mut chain, &stores, &deciding, &mut expiring.errors)?;
+        expiring.trimmed += trim(context, &mut chain, &stores, &deciding, &mut expiring.errors)?;
         report.errors.append(&mut expiring.errors);
         report.expiring = expiring;
     }

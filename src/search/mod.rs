@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! dialect, names, compare: the SQL that people type
-//! names ──> query ──> table ─┬─> prune                      which segments
-//!             │              ├─> Parquet, filters pushed     segments whose typed columns hold everything
+//! names ──> query ──> table ─┬─> prune, index               which segments
+//!             │              ├─> footers, Parquet           segments whose typed columns hold everything: filters pushed
 //!             │              ├─> exec ─> logical ─┐          segments with values in _hf_rest
 //!             │              └─> exec ─> raw ─────┴─> value  raw objects and quarantine
 //!             ├─> unseen    what the answer lacks
@@ -20,7 +20,9 @@ mod dialect;
 mod errors;
 mod estimate;
 mod exec;
+mod footers;
 mod headings;
+mod index;
 mod logical;
 mod names;
 mod opened;

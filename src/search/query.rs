@@ -128,12 +128,12 @@ impl Query {
 
     /// What the query would read.
     pub fn estimate(&self) -> Result<Estimate> {
-        let store = self.archive.inner();
+        let (store, pool) = (self.archive.inner(), &self.context.runtime_env().memory_pool);
         let tables = self.archive.wait(async {
             let mut tables = Vec::with_capacity(self.tables.len());
             for searched in &self.tables {
                 let raw_bytes = searched.raw_bytes();
-                tables.push(estimate_of(&store, &searched.table, raw_bytes).await?);
+                tables.push(estimate_of(&store, &searched.table, raw_bytes, pool).await?);
             }
             Ok::<_, Error>(tables)
         })?;

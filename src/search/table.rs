@@ -29,6 +29,8 @@ use datafusion::physical_plan::union::UnionExec;
 use object_store::ObjectStore;
 
 use super::exec::{LogicalExec, RawExec};
+use super::footers::{Footers, IndexedReaders};
+use super::index::{Months, TableIndex, needles, without};
 use super::logical::{LogicalRows, Uncast, sql_fields};
 use super::prune::{Range, conflicts, days_since_1970, kept};
 use super::raw::RawRows;
@@ -53,6 +55,7 @@ pub struct ArchiveTable {
     pub time: Option<String>,
     schema: SchemaRef,
     pub segments: Vec<Segment>,
+    pub index: TableIndex,
     raw: Option<Arc<RawRows>>,
     pub uncast: Uncast,
     scanned: Mutex<Scanned>,
@@ -65,6 +68,8 @@ pub struct Scanned {
     pub range: Option<Range>,
     /// By path.
     pub segments: BTreeMap<String, Segment>,
+    /// The paths of those that must be opened: of the others the index says that nothing in them is looked for.
+    pub opened: BTreeSet<String>,
     /// Columns that are read, as the files name them.
     pub columns: BTreeSet<String>,
 }
@@ -84,7 +89,8 @@ impl ArchiveTable {
         fields.extend(own_fields().into_iter().filter(|field| own.contains(&field.name().as_str())));
         let (uncast, scanned) = (Uncast::default(), Mutex::default());
         let schema = Arc::new(Schema::new(fields));
-        ArchiveTable { name, store, columns, time, schema, segments, raw, uncast, scanned }
+        let index = TableIndex::new(Arc::clone(&store), name.clone());
+        ArchiveTable { name, store, columns, time, schema, segments, index, raw, uncast, scanned }
     }
 
     pub fn scanned(&self) -> Scanned {
@@ -95,10 +101,12 @@ impl ArchiveTable {
         &self.columns
     }
 
-    fn note(&self, range: Range, segments: &[&Segment], columns: &BTreeSet<String>) {
+    fn note(&self, range: Range, segments: &[&Segment], left_out: &BTreeSet<String>, columns: &BTreeSet<String>) {
         let mut scanned = self.scanned.lock().unwrap_or_else(PoisonError::into_inner);
         scanned.range = Some(scanned.range.map_or(range, |before| before.or(range)));
         scanned.segments.extend(segments.iter().map(|segment| (segment.path.clone(), (*segment).clone())));
+        let opened = segments.iter().map(|segment| &segment.path).filter(|path| !left_out.contains(*path));
+        scanned.opened.extend(opened.cloned());
         scanned.columns.extend(columns.iter().cloned());
     }
 
@@ -108,6 +116,7 @@ impl ArchiveTable {
         state: &dyn Session,
         fields: &[&Field],
         segments: &[&Segment],
+        months: &Months,
         filter: Option<&Expr>,
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
@@ -119,11 +128,17 @@ impl ArchiveTable {
         let projection = fields.iter().map(|field| whole.index_of(field.name())).collect::<Result<Vec<_>, _>>()?;
         let options =
             TableParquetOptions { global: state.config_options().execution.parquet.clone(), ..Default::default() };
-        let footers = state.runtime_env().cache_manager.get_file_metadata_cache();
-        let mut source =
-            ParquetSource::new(schema).with_table_parquet_options(options).with_parquet_file_reader_factory(Arc::new(
-                CachedParquetFileReaderFactory::new(Arc::clone(&self.store), footers),
-            ));
+        let mut wanted: BTreeSet<String> = fields.iter().map(|field| field.name().clone()).collect();
+        wanted.extend(filter.iter().flat_map(|filter| filter.column_refs()).map(|column| column.name.clone()));
+        let runtime = state.runtime_env();
+        let cached = runtime.cache_manager.get_file_metadata_cache();
+        let readers = IndexedReaders {
+            footers: Footers::of(months, &self.name, segments, &wanted, &runtime.memory_pool),
+            segments: CachedParquetFileReaderFactory::new(Arc::clone(&self.store), cached),
+        };
+        let mut source = ParquetSource::new(schema)
+            .with_table_parquet_options(options)
+            .with_parquet_file_reader_factory(Arc::new(readers));
         if let Some(filter) = filter {
             let physical = state.create_physical_expr(filter.clone(), &DFSchema::try_from(whole)?)?;
             source = source.with_predicate(physical);
@@ -187,8 +202,12 @@ impl TableProvider for ArchiveTable {
             Some(filter) => Some(state.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(&known))?)?),
             None => None,
         };
-        let segments = kept(&self.segments, filter.as_ref(), &known, self.time.as_deref());
-        self.note(Range::asked(filters, self.time.as_deref()), &segments, &needed);
+        let mut segments = kept(&self.segments, filter.as_ref(), &known, self.time.as_deref());
+        let months = self.index.months(&segments, &state.runtime_env().memory_pool).await;
+        let needles = filter.as_ref().map(|filter| needles(filter, &self.columns)).unwrap_or_default();
+        let left_out = without(&months, &segments, &needles).await;
+        self.note(Range::asked(filters, self.time.as_deref()), &segments, &left_out, &needed);
+        segments.retain(|segment| !left_out.contains(&segment.path));
 
         let mut clean = Vec::new();
         let mut mixed: BTreeMap<BTreeSet<String>, Vec<&Segment>> = BTreeMap::new();
@@ -205,14 +224,14 @@ impl TableProvider for ArchiveTable {
         let mut inputs: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         if !clean.is_empty() {
             let fields: Vec<&Field> = output.fields().iter().map(AsRef::as_ref).collect();
-            inputs.push(self.parquet(state, &fields, &clean, None, limit)?);
+            inputs.push(self.parquet(state, &fields, &clean, &months, None, limit)?);
         }
         for (conflicts, segments) in mixed {
             let rest = own_fields().into_iter().find(|field| field.name() == REST);
             let asked = output.fields().iter().map(AsRef::as_ref).filter(|field: &&Field| field.name() != REST);
             let fields: Vec<&Field> = asked.chain(&rest).collect();
             let relaxed = conjunction(filters.iter().map(|filter| relaxed(filter, &conflicts)));
-            let typed = self.parquet(state, &fields, &segments, relaxed.as_ref(), None)?;
+            let typed = self.parquet(state, &fields, &segments, &months, relaxed.as_ref(), None)?;
             let rows = LogicalRows::new(&output, &self.columns, self.uncast.clone());
             inputs.push(Arc::new(LogicalExec::new(typed, rows)));
         }

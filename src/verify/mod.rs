@@ -1,10 +1,11 @@
 //! Is what was written still what is there? Reads everything, changes nothing.
 //!
 //! The ledger's chain and its attachments, the witnesses outside it, the access log's chains, each Delta commit and checkpoint, each segment byte
-//! for byte and row for row, the quarantine, and raw objects that are archived but not cleared. It claims no more than
+//! for byte and row for row, the index of each month, the quarantine, and raw objects that are archived but not cleared. It claims no more than
 //! the newest surviving witness supports (DESIGN §7).
 
 mod finding;
+mod index;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -12,10 +13,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use object_store::path::Path;
 
 use crate::access;
+use crate::archive::index::notes_location;
 use crate::archive::table_path;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{
-    Body, Chain, Entry, Head, Stage, State, Subject, ZEROS, attachment_path, entry_path, list_entries, parse_entry,
+    Body, Chain, Entry, Head, Month, Stage, State, Subject, ZEROS, attachment_path, entry_path, list_entries, parse_entry,
     read_attachment, read_head, sha256_hex, unseal,
 };
 use crate::pipeline::check_witnesses;
@@ -23,6 +25,7 @@ use crate::source::hash_prefix;
 use crate::storage::Store;
 
 pub use finding::{Finding, Verification};
+use index::check_index;
 use table::check_table;
 
 const LEDGER_MEANING: &str = "what happened there cannot be proven any more; until it is put back from a copy, nothing is archived, \
@@ -78,6 +81,7 @@ pub fn verify(
     }
     for known in state.tables.values() {
         check_table(archive, ledger, state, known, threads, &mut found)?;
+        check_index(archive, known, &mut found)?;
     }
     check_quarantine(archive, state, &mut found)?;
     check_raw(state, sources, &mut found)?;
@@ -290,7 +294,8 @@ fn note_open_work(archive: &Store, ledger: &Store, state: &State, found: &mut Ve
             let of_open_batch = open.iter().any(|batch| relative.contains(batch.as_str()));
             let is_ours = known.segments.contains_key(relative) || known.retired.contains_key(relative);
             let is_log = relative.starts_with("_delta_log/");
-            if is_log || is_ours || of_open_batch {
+            let is_index = Month::of_index(relative).is_some() || meta.location == notes_location(&known.name);
+            if is_log || is_index || is_ours || of_open_batch {
                 continue;
             }
             if destroyed.is_none() {

@@ -376,6 +376,7 @@ fn lines() -> Vec<Value> {
         Subject::Quarantine { table: table(), path: text(), batch: text() },
         Subject::Partial { path: text(), batch: text() },
         Subject::DeltaLog { table: table(), path: text() },
+        Subject::Index { table: table(), path: text() },
         Subject::Attachment { sha256: text() },
     ];
     let json = |value: serde_json::Result<Value>| value.unwrap();

@@ -110,6 +110,8 @@ fn paths_below_the_archive() {
             "tables/main/SecurityEvent/_delta_log/00000000000000000000.json",
             "tables/main/SecurityEvent/_hf_day=2024-07-03/_hf_part=main/00000000-3-00000.parquet",
             "tables/main/SecurityEvent/_hf_day=2024-07-04/_hf_part=main/00000000-3-00001.parquet",
+            "tables/main/SecurityEvent/_index/2024-07.hfi",
+            "tables/main/SecurityEvent/_index/months.json",
         ]
     );
     let kinds: Vec<Value> = site.entries().into_iter().map(|mut entry| entry["kind"].take()).collect();

@@ -40,6 +40,7 @@ mod format;
 mod gate;
 mod grace;
 mod house;
+mod index;
 mod late;
 mod lossless;
 mod merge;

@@ -54,11 +54,15 @@ fn in_text(bytes: &[u8], numbers: &mut BTreeSet<u32>) {
     }));
 }
 
-/// Segments that some file of a table's log names, although they are not there: a reader of the log learns of them.
+/// Segments that some file of a table's log or index names, although they are not there: its reader learns of them.
 pub fn named_though_gone(world: &World) -> Vec<String> {
     let files = world.files("archive");
     let mut found = Vec::new();
     for (path, bytes) in &files {
+        if let Some((table, _)) = path.split_once("/_index/") {
+            let gone = indexed(bytes).into_iter().filter(|segment| !files.contains_key(&format!("{table}/{segment}")));
+            found.extend(gone.map(|segment| format!("{path} names {segment}")));
+        }
         let Some((table, name)) = path.split_once("/_delta_log/") else { continue };
         let text = if name.ends_with(".parquet") { rows(bytes) } else { String::from_utf8_lossy(bytes).into_owned() };
         let named = text.split('"').filter(|word| word.starts_with("_hf_day=") && word.ends_with(".parquet"));
@@ -66,6 +70,16 @@ pub fn named_though_gone(world: &World) -> Vec<String> {
         found.extend(gone.map(|segment| format!("{path} names {segment}")));
     }
     found
+}
+
+/// The segments that an index names: their paths stand in it as they are.
+pub fn indexed(bytes: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let paths = text.match_indices("_hf_day=").filter_map(|(at, _)| {
+        let end = text[at..].find(".parquet")? + ".parquet".len();
+        Some(text[at..at + end].to_owned())
+    });
+    paths.collect()
 }
 
 /// All rows of a checkpoint, as text.

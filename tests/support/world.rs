@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use holdfast::archive::{read_bytes, read_items};
-use holdfast::ledger::{Armed, Chain, Counts, Lease, Stage, Why};
+use holdfast::ledger::{Armed, Chain, Counts, Lease, Month, Stage, Why};
 use holdfast::pipeline::{Context, Request, RunReport, Source, Unwatched, approve, plan, retry, run};
 use holdfast::policy::{PolicyFile, PolicySet};
 use holdfast::restore::{RecordSink, RestoreRequest, restore};
@@ -288,6 +288,10 @@ impl World {
                     .map(|(version, _)| version)
                     .map(|version| format!("{folder}/_delta_log/{version:020}.json")),
             );
+            let months = known.segments.values().map(|(segment, _)| Month::of(segment.day).index_path());
+            named.extend(months.map(|path| format!("{folder}/{path}")));
+            let notes = format!("{folder}/_index/months.json");
+            named.extend(self.path("archive").join(&notes).exists().then_some(notes));
             for checkpoint in state.checkpoints.iter().filter(|checkpoint| checkpoint.table == known.name) {
                 named.insert(format!("{folder}/_delta_log/{:020}.checkpoint.parquet", checkpoint.version));
                 // Only a hint for readers: it may not have been written any more.

@@ -63,6 +63,9 @@ pub fn estimate(estimate: &Estimate) -> Vec<String> {
             count(table.coverage.segments, "segment", "segments")
         );
         lines.push(format!("{}: {days}, {segments}", table.table));
+        if table.left_out > 0 {
+            lines.push(format!("  index    leaves out {} of these", count(table.left_out, "segment", "segments")));
+        }
         if table.coverage.from.is_some() || table.coverage.to.is_some() {
             let side = |at: Option<jiff::Timestamp>| at.map_or_else(|| "…".to_owned(), |at| at.to_string());
             lines.push(format!("  time     {} to {}", side(table.coverage.from), side(table.coverage.to)));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use holdfast::gate::{Blocked, Expired, Measured, ObsoleteLog, Proof, Superseded, can_destroy};
 use holdfast::ledger::{
-    Armed, Body, Chain, CommittedTable, Counts, FORMAT, Ground, HoldScope, Keeping, ObjectOutcome, PreparedTable,
-    Purpose, QuarantineFile, SealedRef, Segment, Subject, TableDetail,
+    Armed, Body, Chain, CommittedTable, Counts, FORMAT, Ground, HoldScope, Keeping, Month, ObjectOutcome,
+    PreparedTable, Purpose, QuarantineFile, SealedRef, Segment, Subject, TableDetail,
 };
 use holdfast::names::TableName;
 use holdfast::policy::{History, PolicyFile, PolicySet, Term};
@@ -118,6 +118,7 @@ impl Story {
         live.extend(adds.iter().map(|add| add.path.clone()));
         live.retain(|path| !removes.iter().any(|remove| remove.path == *path));
         for add in &adds {
+            self.measured.indexed.entry((table().key(), Month::of(add.day))).or_default();
             self.measured.segments.insert((table().key(), add.path.clone()), add.sha256.clone());
         }
         let rows = adds.iter().map(|add| add.digest.rows).sum();
