@@ -412,9 +412,9 @@ impl Group {
 pub fn groups(buffer: &RowBuffer) -> Vec<Group> {
     let mut order: Vec<(i64, u32, RowRef)> = Vec::with_capacity(buffer.rows());
     for (number, lane) in buffer.lanes.iter().enumerate() {
-        order.extend(lane.rows.iter().enumerate().map(|(at, row)| {
-            (row.meta.micros, row.chunk, RowRef::new(number, at as u32))
-        }));
+        order.extend(
+            lane.rows.iter().enumerate().map(|(at, row)| (row.meta.micros, row.chunk, RowRef::new(number, at as u32))),
+        );
     }
     order.sort_unstable();
     let mut groups: BTreeMap<(Date, u16), Vec<RowRef>> = BTreeMap::new();
@@ -497,8 +497,10 @@ mod tests {
             push(&mut buffer, lane, record, date(2024, 1, 1), 0);
         }
         let columns = buffer.columns();
-        let shown: Vec<_> =
-            columns.iter().map(|column| (column.name.as_str(), column.lanes[0].is_some(), column.lanes[1].is_some())).collect();
+        let shown: Vec<_> = columns
+            .iter()
+            .map(|column| (column.name.as_str(), column.lanes[0].is_some(), column.lanes[1].is_some()))
+            .collect();
         assert_eq!(shown, [("b", false, true), ("a", true, true), ("c", true, false)]);
         let mut schema = TableSchema::new(None, None).unwrap();
         schema.decide(&buffer.survey());

@@ -131,15 +131,21 @@ pub fn write_segment<W: Write + Send>(
     };
     // One group's columns after the other's, so that no thread waits for the last column of a group.
     let (mut due, mut chunks, mut misfits) = (groups.iter(), Vec::new(), Vec::new());
-    in_order(threads, groups.len() * width, || None, encode, |(encoded, places)| {
-        chunks.extend(encoded);
-        misfits.push(places);
-        if misfits.len() < width {
-            return Ok(());
-        }
-        let Some(group) = due.next() else { return Ok(()) };
-        append(group, std::mem::take(&mut chunks), &std::mem::take(&mut misfits))
-    })?;
+    in_order(
+        threads,
+        groups.len() * width,
+        || None,
+        encode,
+        |(encoded, places)| {
+            chunks.extend(encoded);
+            misfits.push(places);
+            if misfits.len() < width {
+                return Ok(());
+            }
+            let Some(group) = due.next() else { return Ok(()) };
+            append(group, std::mem::take(&mut chunks), &std::mem::take(&mut misfits))
+        },
+    )?;
     file.finish().map_err(parquet_error)?;
     let mut digest = SetDigest::default();
     rows.iter().for_each(|&row| digest.add(buffer.digest(row)));

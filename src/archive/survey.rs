@@ -1,7 +1,7 @@
 //! What kinds of value a batch has under each name, and which type holds them all.
 
-use std::collections::{HashMap, HashSet};
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use super::catalogue::{ColumnType, fold};
 use crate::record::token::ValueKind;

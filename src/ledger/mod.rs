@@ -3,8 +3,11 @@
 mod chain;
 mod entry;
 mod expiry;
+mod fetch;
 mod hold;
+mod known;
 mod lease;
+mod saved;
 mod sealed;
 mod state;
 mod store_clock;
@@ -20,12 +23,14 @@ pub use entry::{
     PreparedTable, Purpose, QuarantineFile, SealedRef, Segment, TableDetail,
 };
 pub use expiry::{ApprovedItem, Ground, Keeping, Settled};
-pub use lease::{Lease, LocalLease, holder};
-pub use sealed::{seal_in, unseal, unseal_in};
-pub use state::{
+pub use known::{
     AcceptedPolicy, Approval, Batch, Checkpoint, KnownContent, KnownObject, OpenDestroy, Prepared, Quarantined,
-    Retirement, Stage, State,
+    Retirement, Stage,
 };
+pub use lease::{Lease, LocalLease, holder};
+pub use saved::{Flaw, SAVE_AFTER, check_saved};
+pub use sealed::{seal_in, unseal, unseal_in};
+pub use state::State;
 pub use store_clock::clock_apart;
 pub use subject::{Kept, ProofKind, Subject};
 pub use tables::{Gone, KnownTable, Retired, Why, log_version};

@@ -255,8 +255,7 @@ impl<'a> BatchWriter<'a> {
             return Ok(());
         }
         let stopped = |error: std::io::Error| Stopped::object(id, unread(&object.path, error));
-        let lines =
-            lines(store, planned, inspected, self.limits.record).map_err(|error| Stopped::object(id, error))?;
+        let lines = lines(store, planned, inspected, self.limits.record).map_err(|error| Stopped::object(id, error))?;
         let mut chunks = ChunkReader::new(lines, self.limits.chunk);
         while let Some(taken) = chunks.next().map_err(stopped)? {
             match taken {
@@ -316,12 +315,7 @@ impl<'a> BatchWriter<'a> {
     }
 
     /// Writes out what is held if it takes too much.
-    fn flush_if_large(
-        &mut self,
-        decoders: &mut Decoders,
-        reading: &mut Reading,
-        sources: &Sources<'_>,
-    ) -> Result<()> {
+    fn flush_if_large(&mut self, decoders: &mut Decoders, reading: &mut Reading, sources: &Sources<'_>) -> Result<()> {
         if decoders.bytes() < self.limits.buffer {
             return Ok(());
         }

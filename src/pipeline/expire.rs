@@ -52,10 +52,14 @@ pub fn expire(
     measurer: &mut Measurer,
 ) -> Result<Expiring> {
     let mut done = Expiring::default();
-    stop_foreign(context, chain.state(), deciding, &decide(context, chain, deciding)?, &mut done.errors);
-    let settles = change_membership(context, chain, deciding, measurer, &mut done)?;
-
-    let plan = decide(context, chain, deciding)?;
+    let mut plan = decide(context, chain, deciding)?;
+    let mut settles = std::mem::take(&mut plan.settles);
+    // Most runs find nothing to do, and the first look is all they need.
+    if plan.days.iter().any(|verdict| verdict.goes() && verdict.fate != Fate::Keep) {
+        stop_foreign(context, chain.state(), deciding, &plan, &mut done.errors);
+        settles = change_membership(context, chain, deciding, measurer, &mut done)?;
+        plan = decide(context, chain, deciding)?;
+    }
     done.waiting = plan.days.iter().filter(|verdict| verdict.overdue()).cloned().collect();
     if !context.stopping() {
         destroy_expired(context, chain, stores, deciding, measurer, &plan, &mut done)?;
@@ -108,6 +112,10 @@ fn change_membership(
     let mut failed: BTreeSet<String> = BTreeSet::new();
     'decide: loop {
         let plan = decide(context, chain, deciding)?;
+        let moves = |verdict: &DayVerdict| verdict.goes() && matches!(verdict.fate, Fate::Reinstate | Fate::Retire);
+        if plan.days.iter().any(moves) && chain.fold_whole()? {
+            continue;
+        }
         for fate in [Fate::Reinstate, Fate::Retire] {
             for (table, verdicts) in by_table(&plan, fate) {
                 if failed.contains(&table.key()) {
