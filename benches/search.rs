@@ -1,6 +1,6 @@
 //! How fast questions are answered: 730 days in about 5,000 segments, each query in a process of its own, beside DuckDB
 //! on the same Parquet files. Archiving takes minutes; `HOLDFAST_BENCH_FOLDER` names a folder in which it is kept for the
-//! next time.
+//! next time. The needle index is made anew each time, and what that takes is told.
 //!
 //! `cargo bench --bench search -- [DAYS] [SEGMENTS A DAY] [ROWS A SEGMENT]`, 730, 7 and 300 by default. DuckDB is asked if
 //! `python3` can import it and pytz (`PYTHONPATH`). Times are medians of five rounds, interleaved; ours is the whole process, from its
@@ -27,7 +27,7 @@ const ROUNDS: usize = 5;
 const LAST_DAY: Date = date(2026, 2, 28);
 
 /// What it is called, and its SQL; DuckDB's differs only in how the table is called.
-fn questions(needle: &str) -> Vec<(&'static str, String)> {
+fn questions(needle: &str, common: &str) -> Vec<(&'static str, String)> {
     let day = LAST_DAY - jiff::Span::new().days(100);
     let next = day.tomorrow().unwrap();
     let one = format!("TimeGenerated >= '{day}' AND TimeGenerated < '{next}'");
@@ -42,6 +42,10 @@ fn questions(needle: &str) -> Vec<(&'static str, String)> {
         ),
         ("absent in one day", format!("SELECT Computer FROM SecurityEvent WHERE {one} AND Account = 'nobody at all'")),
         ("needle over everything", format!("SELECT Computer, EventID FROM SecurityEvent WHERE Account = '{needle}'")),
+        (
+            "an account of most days",
+            format!("SELECT Computer, EventID FROM SecurityEvent WHERE Account = '{common}'"),
+        ),
         ("absent over everything", "SELECT Computer FROM SecurityEvent WHERE Account = 'nobody at all'".into()),
         (
             "count by EventID by day",
@@ -74,10 +78,17 @@ fn main() {
         format!("read_parquet('{}/*/*/*.parquet', hive_partitioning = true, union_by_name = true)", table.display());
     let duckdb =
         Command::new("python3").args(["-c", "import duckdb, pytz"]).status().is_ok_and(|status| status.success());
-    let needle = ours(folder, "SELECT Account FROM SecurityEvent WHERE EventID = 4625 LIMIT 1").2;
-    let needle = needle.split("\"Account\":\"").nth(1).unwrap().split('"').next().unwrap().replace("\\\\", "\\");
+    write_index(folder, &table);
+    // Of all accounts the one in the fewest rows, and one in very many.
+    let account = |order: &str| {
+        let sql = format!("SELECT Account FROM SecurityEvent WHERE Account IS NOT NULL GROUP BY 1 ORDER BY count(*) {order}, 1 LIMIT 1");
+        let found = ours(folder, &sql).2;
+        found.split("\"Account\":\"").nth(1).unwrap().split('"').next().unwrap().replace("\\\\", "\\")
+    };
+    let (needle, common) = (account("ASC"), account("DESC"));
+    println!("the needle is {needle}; the account of most days {common}");
     println!("{:<32}{:>12}{:>12}{:>12}{:>10}", "", "first row", "whole", "DuckDB", "ratio");
-    for (name, sql) in questions(&needle) {
+    for (name, sql) in questions(&needle, &common) {
         let (mut first, mut whole, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
             let (row, all, _) = ours(folder, &sql);
@@ -96,6 +107,30 @@ fn main() {
         };
         println!("{name:<32}{:>12}{:>12}{theirs:>12}{ratio:>10}", millis(first), millis(whole));
     }
+}
+
+/// Makes the index anew, and looks how long a run takes that finds it there.
+fn write_index(folder: &Path, table: &Path) {
+    let index = table.join("_index");
+    if index.exists() {
+        fs::remove_dir_all(&index).unwrap();
+    }
+    let run = || {
+        let started = Instant::now();
+        let status =
+            holdfast(folder).args(["run", "--as-of", "2026-03-31"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        assert!(status.unwrap().success(), "the run failed");
+        started.elapsed()
+    };
+    let (written, found) = (run(), run());
+    let sizes = fs::read_dir(&index).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
+    let bytes: u64 = sizes.sum();
+    println!(
+        "index: {:.1} MB; a run that writes it {}, one that finds it {}",
+        bytes as f64 / 1e6,
+        millis(written),
+        millis(found)
+    );
 }
 
 /// `a_day` runs, each of which archives an hour of every day.

@@ -48,7 +48,7 @@ pub use by_hand::{Adoption, adopt, reinstate_day};
 pub use context::{Context, Event, Ids, Progress, Request, Source, StoreClock, TakeLease, Unwatched, Window};
 pub use deciding::refused_by_locks;
 pub use expire::Expiring;
-pub use index::compare_entry;
+pub use index::{compare_entry, each_footer};
 pub use inventory::inventory;
 pub use limits::Limits;
 pub use merge::Merged;

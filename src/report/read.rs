@@ -12,19 +12,19 @@ use super::gaps::{HOUR, HoursSeen};
 use crate::archive::{Table, segment_location};
 use crate::error::{Error, Result};
 use crate::ledger::KnownTable;
-use crate::pipeline::peek::{footer, times};
+use crate::pipeline::each_footer;
+use crate::pipeline::peek::times;
 use crate::storage::Store;
 
 /// The columns of a table, counted from the footers of its segments. With the reasons why segments are left out.
 pub fn read_columns(archive: &Store, known: &KnownTable) -> Result<(Columns, Vec<String>)> {
     let mut columns = Columns::new(&Table::open(archive, &known.name)?.known_schema()?);
     let mut failures = Vec::new();
-    for (segment, _) in known.segments.values() {
-        match footer(archive, &segment_location(&known.name, &segment.path)) {
-            Ok(footer) => columns.count(&footer),
-            Err(error) => failures.push(told(&error)),
-        }
-    }
+    let segments = known.segments.values().map(|(segment, _)| segment);
+    each_footer(archive, &known.name, segments, &mut |footer| match footer {
+        Ok(footer) => columns.count(&footer),
+        Err(error) => failures.push(told(&error)),
+    });
     Ok((columns, failures))
 }
 

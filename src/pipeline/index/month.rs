@@ -51,7 +51,7 @@ fn write<W: std::io::Write>(
     old: Option<&IndexObject>,
     writer: &mut IndexWriter<W>,
 ) -> Result<bool> {
-    let mut old = old.map(|object| OldBlobs { archive, object, start: 0, bytes: Bytes::new() });
+    let mut old = old.map(|object| Blobs::new(archive, object));
     let mut told: Vec<&str> = Vec::with_capacity(segments.len());
     let mut footers: HashMap<&str, Blob> = HashMap::new();
     for segment in segments {
@@ -118,28 +118,33 @@ fn read_anew<'a>(segment: &'a Segment, indexed: &'a Indexed) -> Result<NewEntry<
     })
 }
 
-/// The blobs of the old index, read ahead: they are asked for in the order in which they lie.
-struct OldBlobs<'a> {
+/// The blobs of an index, read ahead: they are asked for in the order in which they lie.
+pub struct Blobs<'a> {
     archive: &'a Store,
     object: &'a IndexObject,
     start: u64,
     bytes: Bytes,
 }
 
-impl OldBlobs<'_> {
+impl<'a> Blobs<'a> {
+    pub fn new(archive: &'a Store, object: &'a IndexObject) -> Self {
+        Blobs { archive, object, start: 0, bytes: Bytes::new() }
+    }
+
     /// The filters of an entry, if all of them are what was written.
     fn filters(&mut self, entry: &Entry) -> Option<Vec<Bytes>> {
         entry.filters.iter().map(|filter| self.blob(&filter.blob)).collect()
     }
 
-    fn blob(&mut self, blob: &Blob) -> Option<Bytes> {
+    /// A blob, if it is what was written.
+    pub fn blob(&mut self, blob: &Blob) -> Option<Bytes> {
         const AHEAD: u64 = 4 << 20;
         if blob.start < self.start || blob.end() > self.start + self.bytes.len() as u64 {
             let end = blob.end().max(self.object.size.min(blob.start + AHEAD));
             match self.archive.wait(self.object.stretch(blob.start..end)) {
                 Ok(bytes) => (self.start, self.bytes) = (blob.start, bytes),
                 Err(unusable) => {
-                    tracing::warn!(?unusable, "an old index cannot be read; its segments are");
+                    tracing::warn!(?unusable, "an index cannot be read; its segments are");
                     return None;
                 }
             }

@@ -459,3 +459,50 @@ fn a_log_file_goes_only_when_a_checkpoint_says_what_it_says() {
     assert!(can_destroy(subject.clone(), &proof, story.chain.state(), ARMED).is_ok());
     assert!(can_destroy(subject, &proof, story.chain.state(), Armed { raw: true, expired: false }).is_err());
 }
+
+/// I4: its filters and its footer would still tell of values that are gone.
+#[test]
+fn no_segment_goes_while_an_index_names_it() {
+    let key = (table().key(), Month::of(day(OLD)));
+    let (merged, _) = Story::merged();
+    for (mut story, superseded) in [(Story::retired("2024-03-12", false), false), (merged, true)] {
+        let prove = |story: &Story| if superseded { story.superseded() } else { story.old_stays(&term(), "2024-03-15") };
+        assert_eq!(prove(&story), None);
+        let named = [story.old.path.clone(), story.young.path.clone()].into();
+        story.measured.indexed.insert(key.clone(), named);
+        assert_eq!(prove(&story).unwrap(), "the index of its month still names it");
+        story.measured.indexed.insert(key.clone(), [story.young.path.clone()].into());
+        assert_eq!(prove(&story), None);
+        story.measured.indexed.remove(&key);
+        assert_eq!(prove(&story).unwrap(), "the index of its month could not be read");
+    }
+}
+
+#[test]
+fn an_index_goes_only_when_its_month_has_no_segment() {
+    let mut story = Story::retired("2024-03-12", false);
+    let prove = |story: &Story, path: &str| {
+        let subject = Subject::Index { table: table(), path: format!("tables/main/Signin/{path}") };
+        let proof = ObsoleteLog::prove(&subject, story.chain.state(), &story.measured).map(Proof::ObsoleteLog);
+        let unarmed = Armed { raw: true, expired: false };
+        let gate = |proof: Proof| {
+            assert!(can_destroy(subject.clone(), &proof, story.chain.state(), unarmed).is_err());
+            can_destroy(subject.clone(), &proof, story.chain.state(), ARMED).map(drop)
+        };
+        proof.and_then(gate).err().map(|blocked| blocked.reason)
+    };
+    // The young one lies in the same month.
+    assert_eq!(prove(&story, "_index/2024-03.hfi").unwrap(), "its month has segments");
+    assert_eq!(prove(&story, "_index/2024-02.hfi"), None);
+    for other in ["_index/months.json", "_index/2024-2.hfi", "_index/x/2024-02.hfi", "_delta_log/2024-02.hfi"] {
+        assert_eq!(prove(&story, other).unwrap(), "it is no index of its table", "{other}");
+    }
+    let elsewhere = Subject::Index { table: table(), path: "tables/main/Other/_index/2024-02.hfi".into() };
+    assert!(ObsoleteLog::prove(&elsewhere, story.chain.state(), &story.measured).is_err());
+    let young = story.young.clone();
+    story.batch("y", Purpose::Retire, Vec::new(), vec![&young], vec![ground(&young, false)], "2024-03-25");
+    assert_eq!(prove(&story, "_index/2024-03.hfi"), None);
+    // A hold protects records, not what was made of them.
+    story.hold(OLD);
+    assert_eq!(prove(&story, "_index/2024-03.hfi"), None);
+}
