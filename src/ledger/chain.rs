@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::entry::{AttachmentRef, Body, Entry};
-use super::fetch::{self, CHUNK, Found, Lists};
-use super::saved::{SAVE_AFTER, read_saved};
+use super::fetch::{self, Lists};
+use super::saved::read_saved;
 use super::state::State;
 use crate::error::{Error, Kind, Result};
 use crate::storage::{Put, Store};
@@ -68,18 +68,18 @@ impl Chain {
         nonces: Box<NonceSource>,
         saved: impl FnOnce(&Store) -> Result<Option<State>>,
     ) -> Result<Self> {
-        let newest = check_numbering(&store)?;
         // Read before the entries: a run that is under way may end and write it anew in between.
         let witness = read_head(&store)?;
-        // Of a chain that is as short as that nothing was ever saved.
-        let saved = if newest >= Some(SAVE_AFTER) { saved(&store)? } else { None };
+        let saved = saved(&store)?;
         let from_saved = saved.is_some();
-        let state = saved.unwrap_or_default();
+        let mut state = saved.unwrap_or_default();
+        if from_saved {
+            fetch::look_ahead(&store, &mut state)?;
+        } else if let Some(newest) = check_numbering(&store)? {
+            fetch::fold_up_to(&store, &mut state, newest)?;
+        }
         let mut chain =
             Chain { store, state, run: run.into(), nonces, refused: false, has_saved: from_saved, from_saved };
-        if let Some(newest) = newest {
-            fold_up_to(&chain.store, &mut chain.state, newest)?;
-        }
         chain.fold()?;
         if let Some(witness) = witness {
             chain.check_witness(&witness, "head.json")?;
@@ -117,13 +117,6 @@ impl Chain {
     /// The entry that names the saved state, if there is one that is of use.
     pub(super) fn saved(&self) -> Option<u64> {
         self.state.saved.filter(|_| self.has_saved)
-    }
-
-    /// What every entry up to number `last` says.
-    pub(super) fn folded(store: &Store, last: u64) -> Result<State> {
-        let mut state = State::default();
-        fold_up_to(store, &mut state, last)?;
-        Ok(state)
     }
 
     /// From now on the state is one that rests on every entry.
@@ -239,29 +232,9 @@ impl Chain {
     }
 }
 
-/// Folds the entries that follow the state, up to number `last` or to the first that is not there.
-fn fold_up_to(store: &Store, state: &mut State, last: u64) -> Result<()> {
-    while state.next_seq() <= last {
-        let first = state.next_seq();
-        let wanted = last.min(first + CHUNK - 1);
-        let found = fetch::entries(store, first, wanted)?;
-        let lists = Lists::ahead(store, found.iter().filter_map(|one| one.entry.as_ref().ok()))?;
-        let ended = (found.len() as u64) < wanted - first + 1;
-        for Found { sha256, entry } in found {
-            let entry = entry?;
-            check_link(&entry, state.head().map_or(ZEROS, |head| &head.sha256))?;
-            state.apply(&entry, sha256, &lists)?;
-        }
-        if ended {
-            return Ok(());
-        }
-    }
-    Ok(())
-}
-
 /// A gap in the numbers means that an entry is gone. A list that is read while others write may leave one out that is
 /// there. Gives the newest.
-fn check_numbering(store: &Store) -> Result<Option<u64>> {
+pub(super) fn check_numbering(store: &Store) -> Result<Option<u64>> {
     let numbers: BTreeSet<u64> = list_entries(store)?.into_iter().collect();
     let mut expected = 0;
     for found in &numbers {
@@ -385,7 +358,7 @@ pub(super) fn read_entry(seq: u64, bytes: &[u8]) -> Result<Entry> {
     Ok(entry)
 }
 
-fn check_link(entry: &Entry, prev: &str) -> Result<()> {
+pub(super) fn check_link(entry: &Entry, prev: &str) -> Result<()> {
     if entry.prev == prev {
         return Ok(());
     }

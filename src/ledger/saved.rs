@@ -21,8 +21,9 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::chain::{Append, Chain, ZEROS, entry_path, parse_entry, sha256_hex};
+use super::chain::{Append, Chain, ZEROS, check_numbering, entry_path, parse_entry, sha256_hex};
 use super::entry::Body;
+use super::fetch::folded;
 use super::state::State;
 use crate::error::{Error, Kind, Result};
 use crate::storage::Store;
@@ -82,7 +83,8 @@ impl Chain {
     /// True: it was read again, and says the same.
     pub fn fold_whole(&mut self) -> Result<bool> {
         let Some(head) = self.state().head().cloned().filter(|_| self.is_from_saved()) else { return Ok(false) };
-        let whole = Chain::folded(self.store(), head.seq)?;
+        check_numbering(self.store())?;
+        let whole = folded(self.store(), head.seq)?;
         if whole.head() != Some(&head) || digest(&whole)? != digest(self.state())? {
             return Err(Error::new(Kind::Damaged, "reading the ledger's saved state", DIFFERS).with_hint(
                 "nothing is destroyed: remove state.json below the ledger, run `holdfast verify`, and report this",
@@ -113,7 +115,7 @@ pub fn check_saved(store: &Store) -> Result<Option<Flaw>> {
     if let Err(flaw) = believe(store, &claim)? {
         return Ok(Some(flaw));
     }
-    let whole = Chain::folded(store, claim.header.seq)?;
+    let whole = folded(store, claim.header.seq)?;
     Ok((saved_bytes(&whole)? != claim.bytes).then(|| Flaw::Damaged(DIFFERS.to_owned())))
 }
 

@@ -26,3 +26,8 @@ pub use token::{Malformed, Member, ValueKind, members, members_learned};
 #[cfg(test)]
 #[path = "../../tests/support/mod.rs"]
 pub mod support;
+
+/// What the fuzzer holds against it, and `cargo test` with its corpus.
+#[cfg(any(test, fuzzing))]
+#[path = "../../fuzz/checks.rs"]
+pub mod checks;

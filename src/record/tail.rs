@@ -199,7 +199,7 @@ pub(super) fn leading_digits(text: &[u8]) -> usize {
     text.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
-/// A few digits; `None` if there is anything else.
+/// Nine digits at most; `None` if there is anything else.
 pub(super) fn number(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0, |value, digit| digit.is_ascii_digit().then(|| value * 10 + u32::from(digit - b'0')))
 }

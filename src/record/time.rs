@@ -220,7 +220,7 @@ fn two(value: u32) -> [u8; 2] {
 /// A number of one or two digits, whether it shows a leading zero (`None`: it can't be seen), what follows.
 fn one_or_two(text: &[u8]) -> Option<(u32, Option<bool>, &[u8])> {
     let length = leading_digits(text);
-    let value = number(text.get(..length)?).filter(|_| matches!(length, 1 | 2))?;
+    let value = matches!(length, 1 | 2).then(|| number(&text[..length]))??;
     let zero = if length == 1 { Some(false) } else { (text[0] == b'0').then_some(true) };
     Some((value, zero, &text[length..]))
 }

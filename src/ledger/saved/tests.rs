@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use tokio::runtime::Runtime;
 use url::Url;
@@ -193,7 +194,7 @@ fn nothing_is_destroyed_on_a_saved_state_that_is_wrong() {
     let mut chain = shelf.open();
     let mut wrong = shelf.whole();
     let name = TableName::new("main", "Never");
-    let mut state = Chain::folded(&shelf.store, 299).unwrap();
+    let mut state = folded(&shelf.store, 299).unwrap();
     state.tables.insert(name.key(), KnownTable::new(name));
     wrong.take_whole(state);
     let forged = bytes(&wrong);
@@ -219,6 +220,33 @@ fn before_something_is_destroyed_damage_in_what_was_summed_up_is_seen() {
     assert!(opened.is_from_saved(), "whoever only reads does not look there");
     assert_eq!(opened.fold_whole().unwrap_err().kind(), Kind::Damaged);
     assert_eq!(opened.fold_whole().unwrap_err().kind(), Kind::Damaged, "and again");
+}
+
+/// Without a list of what is there, too.
+#[test]
+fn a_gap_behind_what_was_saved_is_seen() {
+    let open = |shelf: &Shelf| Chain::open(shelf.store.clone(), "run", Box::new(String::new)).map(|_| ());
+    for entries in [1, 5, 16, 17, 33, 100] {
+        let shelf = Shelf::saved(300);
+        let mut chain = shelf.open();
+        (0..entries).for_each(|number| append(&mut chain, placed(number)));
+        let next = chain.state().next_seq();
+        assert_eq!(shelf.open().state().next_seq(), next);
+        // As a run would leave it that was killed, and whose next entry was lost.
+        for gap in [1, 2, 16] {
+            let shelf = Shelf { store: shelf.store.clone(), _runtime: Runtime::new().unwrap() };
+            let beyond = entry_path(next + gap);
+            shelf.write(&beyond, b"an entry\n".to_vec());
+            let error = open(&shelf).unwrap_err();
+            assert_eq!(error.kind(), Kind::Damaged, "{entries} and {gap}");
+            assert!(error.attempted().contains(&next.to_string()), "{error}");
+            shelf.store.wait(shelf.store.inner().delete(&beyond)).unwrap();
+            open(&shelf).unwrap();
+        }
+        // Farther behind, it is seen before anything is destroyed.
+        shelf.write(&entry_path(next + 1000), b"an entry\n".to_vec());
+        assert_eq!(shelf.open().fold_whole().unwrap_err().kind(), Kind::Damaged);
+    }
 }
 
 #[test]
