@@ -43,6 +43,7 @@ pub struct Settings {
     pub policies: PathBuf,
     /// What a run may take, in bytes.
     pub memory: u64,
+    pub compression: Compression,
     /// Fixed in the ledger's first entry; for demos and tests.
     pub simulation: bool,
     pub delete: Delete,
@@ -54,6 +55,31 @@ pub struct Settings {
     pub access: Access,
     #[serde(skip)]
     warnings: Vec<Warning>,
+}
+
+/// How much work is put into making new segments small: a level of zstd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Compression(u8);
+
+impl Compression {
+    /// Fewer bytes for several times the time of encoding.
+    pub const COMPACT: Compression = Compression(15);
+
+    /// A level from 1 to 22.
+    pub fn level(level: u8) -> Option<Compression> {
+        (1..=22).contains(&level).then_some(Compression(level))
+    }
+
+    pub fn zstd_level(self) -> i32 {
+        self.0.into()
+    }
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        Compression(3)
+    }
 }
 
 /// What is armed; by default nothing is deleted.

@@ -152,7 +152,7 @@ impl Bench<'_> {
             fs::remove_dir_all(&self.work)?;
         }
         fs::create_dir_all(&self.work)?;
-        let Some(start) = self.start(set, &row.engine)? else { return Ok(()) };
+        let start = self.start(set, &row.engine)?;
         let cost = self.python.measure(self.options.threads, &start.command, &self.work.join("said.txt"))?;
         let cost = Cost { output_bytes: bytes_below(&start.output)? as f64, ..cost };
         eprintln!("{:<34} {:>8.2} s {:>8.2} CPU s", row.engine, cost.wall_seconds, cost.cpu_seconds);
@@ -170,17 +170,17 @@ impl Bench<'_> {
         }
     }
 
-    fn start(&self, set: &Set, engine: &str) -> Fallible<Option<Start>> {
+    fn start(&self, set: &Set, engine: &str) -> Fallible<Start> {
         let work = self.work.as_path();
         let output = work.join("out");
         if engine == HOLDFAST {
             let command = ours::run(set, self.options, work)?;
-            return Ok(Some(Start { command, output: work.join("archive/tables"), files: ours::segments(set, work) }));
+            return Ok(Start { command, output: work.join("archive/tables"), files: ours::segments(set, work) });
         }
         let files = format!("{}/*.parquet", output.display());
         if engine == ALONE {
             let command = ours::decode_encode_alone(set, self.options, work)?;
-            return Ok(command.map(|command| Start { command, output, files }));
+            return Ok(Start { command, output, files });
         }
         fs::create_dir_all(&output)?;
         let spec = work.join("spec.json");
@@ -190,7 +190,7 @@ impl Bench<'_> {
             "level": self.options.level, "threads": self.options.threads, "row_group_rows": ROW_GROUP_ROWS,
         });
         fs::write(&spec, serde_json::to_vec(&told)?)?;
-        Ok(Some(Start { command: self.python.peer(engine, &spec), output, files }))
+        Ok(Start { command: self.python.peer(engine, &spec), output, files })
     }
 }
 

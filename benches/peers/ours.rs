@@ -7,6 +7,9 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use holdfast::names::TableName;
+use holdfast::pipeline::decode_and_encode;
+use holdfast::policy::{PolicyFile, PolicySet};
 use serde::{Deserialize, Serialize};
 
 use super::Fallible;
@@ -15,22 +18,25 @@ use super::sets::Set;
 
 /// Settings and policy for a run over `set` into `work/archive`, and how to start it.
 pub fn run(set: &Set, options: &Options, work: &Path) -> Fallible<Vec<OsString>> {
-    let (table, time) = (set.kind.table(), set.kind.time_column());
     let settings = format!(
-        "archive = \"archive\"\npolicies = \"policies\"\nmemory = \"{}\"\n\n[[source]]\nname = \"bench\"\nurl = {:?}\n\
+        "archive = \"archive\"\npolicies = \"policies\"\nmemory = \"{}\"\ncompression = \"{}\"\n\n[[source]]\nname = \"bench\"\nurl = {:?}\n\
          layout = \"{{table}}/{{year}}/{{month}}/{{day}}/{{hour}}/*\"\nsettle = \"0s\"\n",
         options.memory,
+        options.level,
         set.raw().display().to_string()
     );
-    let policy = format!(
-        "version = 1\n\n[[table]]\nname = \"{table}\"\nretain = \"forever\"\ntime_column = \"{time}\"\nindex = {:?}\n",
-        index(set, options)
-    );
+    let policy = policy(set.kind.table(), set.kind.time_column(), index(set, options));
     let config = work.join("holdfast.toml");
     fs::create_dir_all(work.join("policies"))?;
     fs::write(work.join("policies/all.toml"), policy)?;
     fs::write(&config, settings)?;
     Ok(vec![env!("CARGO_BIN_EXE_holdfast").into(), "--config".into(), config.into(), "run".into()])
+}
+
+fn policy(table: &str, time: &str, index: &[impl std::fmt::Debug]) -> String {
+    format!(
+        "version = 1\n\n[[table]]\nname = \"{table}\"\nretain = \"forever\"\ntime_column = \"{time}\"\nindex = {index:?}\n"
+    )
 }
 
 fn index(set: &Set, options: &Options) -> &'static [&'static str] {
@@ -55,18 +61,8 @@ pub struct Alone {
     pub threads: usize,
 }
 
-/// Decode, sort and encode `objects` into segments in the folder `out`, and nothing else: no store, no digest, no ledger.
-///
-/// THE ONE CALL SITE: to be `Some(|alone| holdfast::pipeline::bench_decode_encode(..))` as soon as the library offers it.
-/// Until then the row is left out.
-const DECODE_ENCODE: Option<fn(&Alone) -> Fallible<()>> = None;
-
 /// Starts this very benchmark as a child that decodes and encodes alone, so that the kernel's account is of that only.
-/// `None` if this build cannot.
-pub fn decode_encode_alone(set: &Set, options: &Options, work: &Path) -> Fallible<Option<Vec<OsString>>> {
-    if DECODE_ENCODE.is_none() {
-        return Ok(None);
-    }
+pub fn decode_encode_alone(set: &Set, options: &Options, work: &Path) -> Fallible<Vec<OsString>> {
     let alone = Alone {
         objects: set.objects()?,
         out: work.join("out"),
@@ -79,12 +75,16 @@ pub fn decode_encode_alone(set: &Set, options: &Options, work: &Path) -> Fallibl
     let spec = work.join("alone.json");
     fs::create_dir_all(&alone.out)?;
     fs::write(&spec, serde_json::to_vec(&alone)?)?;
-    Ok(Some(vec![std::env::current_exe()?.into(), "--alone".into(), spec.into()]))
+    Ok(vec![std::env::current_exe()?.into(), "--alone".into(), spec.into()])
 }
 
 /// The child's part.
 pub fn alone(spec: &str) -> Fallible<()> {
     let alone: Alone = serde_json::from_slice(&fs::read(spec)?)?;
-    let decode_encode = DECODE_ENCODE.ok_or("this build cannot decode and encode alone")?;
-    decode_encode(&alone)
+    let file = PolicyFile { name: "all.toml".into(), text: policy(&alone.table, &alone.time, &alone.index) };
+    let policies = PolicySet::from_files(vec![file]).map_err(|mistakes| format!("{mistakes:?}"))?;
+    let rule = policies.rule_for(&TableName::new("main", &*alone.table)).ok_or("no rule")?;
+    let memory = holdfast::settings::size(&alone.memory).map_err(|problem| format!("{problem:?}"))?;
+    decode_and_encode(&alone.objects, &alone.out, &alone.table, &rule, memory, alone.threads)?;
+    Ok(())
 }

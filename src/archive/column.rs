@@ -37,6 +37,8 @@ pub(super) struct Column {
     /// The entry of each value, until interning was given up.
     entries: Vec<u32>,
     values: usize,
+    /// One more than the last row that has a value.
+    rows: u32,
     tokens: Vec<u8>,
     /// Where each entry ends in `tokens`.
     ends: Vec<u32>,
@@ -171,6 +173,7 @@ impl Column {
         }
         self.present[word] |= 1 << (row % 64);
         self.values += 1;
+        self.rows = row + 1;
     }
 
     /// How many rows have a value.
@@ -191,12 +194,17 @@ impl Column {
     /// The entry of a row's value.
     #[inline]
     pub(super) fn find(&self, row: u32) -> Option<u32> {
-        let (word, bit) = (row as usize / 64, row % 64);
-        let present = *self.present.get(word)?;
-        if present >> bit & 1 == 0 {
-            return None;
-        }
-        let value = self.before[word] as usize + (present & ((1 << bit) - 1)).count_ones() as usize;
+        let value = if self.values == self.rows as usize {
+            // Every row has one.
+            Some(row as usize).filter(|_| row < self.rows)?
+        } else {
+            let (word, bit) = (row as usize / 64, row % 64);
+            let present = *self.present.get(word)?;
+            if present >> bit & 1 == 0 {
+                return None;
+            }
+            self.before[word] as usize + (present & ((1 << bit) - 1)).count_ones() as usize
+        };
         Some(match self.entries.get(value) {
             Some(&entry) => entry,
             // Since interning was given up, each value has brought its own entry.

@@ -123,7 +123,8 @@ fn number_values(
         }
         return (ids, misfits);
     }
-    let mut seen: Vec<Seen> = column.lanes.iter().map(|lane| Seen::new(lane.map_or(0, Column::entries), rows)).collect();
+    let mut seen: Vec<Seen> =
+        column.lanes.iter().map(|lane| Seen::new(lane.map_or(0, Column::entries), rows)).collect();
     // What several lanes have interned, each by itself, is one value.
     let mut shared: Option<HashMap<&[u8], Code, ahash::RandomState>> =
         (column.lanes.iter().flatten().count() > 1).then(HashMap::default);

@@ -116,7 +116,10 @@ impl Keys {
 
     /// Surveys a value of a column.
     pub(super) fn see(&mut self, column: usize, kind: ValueKind, value: &[u8]) {
-        self.survey.columns[column].kinds.see(kind, value);
+        let surveyed = &mut self.survey.columns[column];
+        if !surveyed.known {
+            surveyed.kinds.see(kind, value);
+        }
     }
 
     #[inline]
@@ -150,15 +153,22 @@ impl Keys {
             let same = self.survey.columns[column as usize].name == name;
             return if same { Slot::Column(column) } else { Slot::Rest };
         }
-        match self.schema.admit(&name) {
+        let admission = self.schema.admit(&name);
+        match admission {
             Admission::Rest => return Slot::Rest,
             Admission::Known(_) => {}
             Admission::New(_) if self.schema.columns().len() + self.new_columns >= MAX_COLUMNS => return Slot::Rest,
             Admission::New(_) => self.new_columns += 1,
         }
+        let known = matches!(admission, Admission::Known(_));
         let column = self.survey.columns.len() as u32;
         self.by_fold.insert(fold(&name), column);
-        self.survey.columns.push(Surveyed { name: name.into_owned(), kinds: Kinds::default(), chunk: self.chunk });
+        self.survey.columns.push(Surveyed {
+            kinds: Kinds::under(&name),
+            name: name.into_owned(),
+            chunk: self.chunk,
+            known,
+        });
         self.seen.push((0, 0));
         Slot::Column(column)
     }

@@ -81,12 +81,19 @@ impl<'a> Layout<'a> {
         let places: Vec<Option<usize>> = found.iter().map(|column| schema.column(&column.name)).collect();
         let kinds: Vec<ColumnType> = schema.columns().iter().map(|column| column.kind).collect();
         let spans = spans(rows);
-        let look = |(): &mut (), from: usize| Ok(presence(&found[from], places[from].map(|place| kinds[place]), rows, &spans));
+        let look =
+            |(): &mut (), from: usize| Ok(presence(&found[from], places[from].map(|place| kinds[place]), rows, &spans));
         let mut presences: Vec<Presence> = Vec::with_capacity(found.len());
-        in_order(threads, found.len(), || (), look, |presence| {
-            presences.push(presence);
-            Ok(())
-        })?;
+        in_order(
+            threads,
+            found.len(),
+            || (),
+            look,
+            |presence| {
+                presences.push(presence);
+                Ok(())
+            },
+        )?;
 
         let mut columns = Vec::new();
         let mut strays = Vec::new();

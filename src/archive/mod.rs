@@ -1,7 +1,7 @@
 //! The archive: rows in, sorted and typed Parquet in Delta tables out, and back to records.
 //!
 //! ```text
-//! catalogue ─┬─> schema ─> keys ─┬─> rows ─> gather ─> layout ─┬─> segment      records to a segment
+//! catalogue ─┬─> schema ─> keys ─┬─> lane ─> rows ─> gather ─> layout ─┬─> segment      records to a segment
 //! survey ────┘      │    column ─┘           chunk, spread ────┘
 //!                   ├────────────────────────────────────────────> pages ─> print        a segment to records
 //!                   └────────────────────────────────────────────> cells ─> column_digest   a segment to its digest
@@ -21,6 +21,7 @@ pub mod survey;
 pub mod schema;
 mod column;
 pub mod keys;
+pub mod lane;
 pub mod rows;
 mod chunk_bits;
 mod chunk_values;

@@ -280,7 +280,7 @@ pub(super) mod tests {
     pub(in crate::archive) fn survey(columns: &[(&str, &[&str])]) -> Survey {
         let mut survey = Survey::default();
         for (name, tokens) in columns {
-            let mut kinds = Kinds::default();
+            let mut kinds = Kinds::under(name);
             for token in *tokens {
                 let kind = match token.as_bytes()[0] {
                     b'"' => ValueKind::String,
@@ -292,7 +292,7 @@ pub(super) mod tests {
                 };
                 kinds.see(kind, token.as_bytes());
             }
-            survey.columns.push(Surveyed { name: (*name).to_string(), kinds, chunk: 0 });
+            survey.columns.push(Surveyed { name: (*name).to_string(), kinds, chunk: 0, known: false });
         }
         survey
     }
@@ -322,6 +322,26 @@ pub(super) mod tests {
         }
         assert_eq!(decided(&[]), None);
         assert_eq!(decided(&["null"]), None);
+    }
+
+    #[test]
+    fn a_name_and_all_its_values_make_a_time() {
+        use ColumnType::{Text, Timestamp};
+        for (name, tokens, kind) in [
+            ("TimeCollected", &["\"2024-07-03T18:00:00Z\"", "\"2024-07-03T18:00:00.1234567+02:00\""][..], Timestamp),
+            ("updateDate", &["\"2024-07-03T18:00:00Z\""], Timestamp),
+            ("Message", &["\"2024-07-03T18:00:00Z\""], Text),
+            ("time", &["\"2024-07-03T18:00:00Z\"", "\"yesterday\""], Text),
+            ("time", &["\"yesterday\"", "\"2024-07-03T18:00:00Z\""], Text),
+            ("time", &["\"2024-07-03T18:00:00Z\"", "1"], Text),
+            ("time", &["\"2024-07-03T18:00:00\""], Text),
+            ("time", &["\"2024-07-03 18:00:00Z\""], Text),
+            ("time", &["\"01/09/2007 09:41:00 AM\""], Text),
+        ] {
+            let mut schema = TableSchema::new(None, None).unwrap();
+            schema.decide(&survey(&[(name, tokens)]));
+            assert_eq!(schema.columns()[0].kind, kind, "{name} {tokens:?}");
+        }
     }
 
     #[test]

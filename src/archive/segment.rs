@@ -48,7 +48,7 @@ pub struct SegmentOptions {
     pub index: Vec<String>,
     /// The most rows of a row group.
     pub row_group_rows: usize,
-    /// A row group ends before its values exceed so many bytes (one row may be larger).
+    /// A row group ends before its rows take more of the buffer than so many bytes (one row may be larger).
     pub row_group_bytes: usize,
     /// The most threads that encode columns at once.
     pub threads: usize,
@@ -131,15 +131,21 @@ pub fn write_segment<W: Write + Send>(
     };
     // One group's columns after the other's, so that no thread waits for the last column of a group.
     let (mut due, mut chunks, mut misfits) = (groups.iter(), Vec::new(), Vec::new());
-    in_order(threads, groups.len() * width, || None, encode, |(encoded, places)| {
-        chunks.extend(encoded);
-        misfits.push(places);
-        if misfits.len() < width {
-            return Ok(());
-        }
-        let Some(group) = due.next() else { return Ok(()) };
-        append(group, std::mem::take(&mut chunks), &std::mem::take(&mut misfits))
-    })?;
+    in_order(
+        threads,
+        groups.len() * width,
+        || None,
+        encode,
+        |(encoded, places)| {
+            chunks.extend(encoded);
+            misfits.push(places);
+            if misfits.len() < width {
+                return Ok(());
+            }
+            let Some(group) = due.next() else { return Ok(()) };
+            append(group, std::mem::take(&mut chunks), &std::mem::take(&mut misfits))
+        },
+    )?;
     file.finish().map_err(parquet_error)?;
     let mut digest = SetDigest::default();
     rows.iter().for_each(|&row| digest.add(buffer.digest(row)));
@@ -243,11 +249,14 @@ fn properties(layout: &Layout<'_>, options: &SegmentOptions) -> Result<WriterPro
 
 /// Stretches of rows within both limits.
 fn row_groups(buffer: &RowBuffer, rows: &[RowRef], options: &SegmentOptions) -> Vec<Range<usize>> {
+    // What rows have in common they hold together: each has its share of what all of them take.
+    let (held, told) = (buffer.bytes() as u128, buffer.told_bytes().max(1) as u128);
+    let most = options.row_group_bytes as u128 * told / held.clamp(1, told);
     let mut groups = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for (at, &row) in rows.iter().enumerate() {
-        let more = buffer.row_bytes(row);
-        if at > start && (at - start >= options.row_group_rows || bytes + more > options.row_group_bytes) {
+        let more = buffer.row_bytes(row) as u128;
+        if at > start && (at - start >= options.row_group_rows || bytes + more > most) {
             groups.push(start..at);
             (start, bytes) = (at, 0);
         }

@@ -74,10 +74,16 @@ mod tests {
             let working = in_order(threads, 100, || (), |(), n| if n == 5 { Err(failed()) } else { Ok(n) }, |_| Ok(()));
             assert!(working.is_err());
             let mut taken = 0;
-            let taking = in_order(threads, 100, || (), |(), n| Ok(n), |n| {
-                taken += 1;
-                if n == 5 { Err(failed()) } else { Ok(()) }
-            });
+            let taking = in_order(
+                threads,
+                100,
+                || (),
+                |(), n| Ok(n),
+                |n| {
+                    taken += 1;
+                    if n == 5 { Err(failed()) } else { Ok(()) }
+                },
+            );
             assert!(taking.is_err());
             assert_eq!(taken, 6);
         }

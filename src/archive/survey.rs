@@ -1,9 +1,10 @@
 //! What kinds of value a batch has under each name, and which type holds them all.
 
-use std::collections::{HashMap, HashSet};
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use super::catalogue::{ColumnType, fold};
+use crate::record::time;
 use crate::record::token::ValueKind;
 
 /// The kinds of value seen under one name.
@@ -11,17 +12,29 @@ use crate::record::token::ValueKind;
 pub struct Kinds(u8);
 
 impl Kinds {
+    /// Nothing seen yet. Strings can only be instants under a name that says so: what looks like a time for a day may
+    /// be any text the next.
+    pub(super) fn under(name: &str) -> Self {
+        let folded = fold(name);
+        let says_time = folded.contains("time") || folded.contains("date");
+        Kinds(if says_time { 0 } else { Self::PLAIN_STRING })
+    }
+
     const INTEGER: u8 = 1;
     const FLOAT: u8 = 2;
     const BOOL: u8 = 4;
     const STRING: u8 = 8;
     const NESTED: u8 = 16;
+    /// Strings are not certainly instants.
+    const PLAIN_STRING: u8 = 32;
 
     /// Takes note of a valid JSON token. Integers are numbers written as such, of whatever size.
     pub fn see(&mut self, kind: ValueKind, token: &[u8]) {
         self.0 |= match kind {
             ValueKind::Null => 0,
-            ValueKind::String => Self::STRING,
+            // One that is none settles it: the others need not be read.
+            ValueKind::String if self.0 & Self::PLAIN_STRING != 0 || is_instant(token) => Self::STRING,
+            ValueKind::String => Self::STRING | Self::PLAIN_STRING,
             ValueKind::Object | ValueKind::Array => Self::NESTED,
             ValueKind::Bool => Self::BOOL,
             ValueKind::Number if token.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) => Self::FLOAT,
@@ -31,15 +44,24 @@ impl Kinds {
 
     /// The type for all that was seen; `None` if nothing was.
     pub fn decide(self) -> Option<ColumnType> {
-        Some(match self.0 {
+        Some(match self.0 & !Self::PLAIN_STRING {
             0 => return None,
             Self::INTEGER => ColumnType::Long,
             bits if bits & !(Self::INTEGER | Self::FLOAT) == 0 => ColumnType::Double,
             Self::BOOL => ColumnType::Bool,
+            Self::STRING if self.0 & Self::PLAIN_STRING == 0 => ColumnType::Timestamp,
             bits if bits & Self::NESTED != 0 => ColumnType::Json,
             _ => ColumnType::Text,
         })
     }
+}
+
+/// True for a string like `2024-07-03T18:00:00.1234567Z`: with a date, a time and a zone, so that nobody can mean another
+/// instant or no instant.
+fn is_instant(token: &[u8]) -> bool {
+    let [b'"', text @ .., b'"'] = token else { return false };
+    let zoned = matches!(text, [.., b'Z'] | [.., b'+' | b'-', _, _, b':', _, _]);
+    zoned && text.get(10) == Some(&b'T') && std::str::from_utf8(text).is_ok_and(|text| time::parse(text).is_some())
 }
 
 /// The names of a batch that may become columns, in the order of first sight, with the kinds of their values.
@@ -54,6 +76,8 @@ pub(super) struct Surveyed {
     pub(super) kinds: Kinds,
     /// The chunk of the batch in which its first value stood.
     pub(super) chunk: u32,
+    /// The table has the column: its type is settled.
+    pub(super) known: bool,
 }
 
 impl Survey {

@@ -131,5 +131,6 @@ fn summary(body: &Body) -> String {
         Body::Adopted { table, commits, .. } => format!("{table}: {} commits by others", commits.len()),
         Body::CheckpointWritten { table, version, .. } => format!("{table} version {version}"),
         Body::HoldPlaced { hold, .. } | Body::HoldReleased { hold, .. } => hold.clone(),
+        Body::StateSaved { sha256, .. } => format!("{}…", &sha256[..12.min(sha256.len())]),
     }
 }

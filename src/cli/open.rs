@@ -124,6 +124,7 @@ impl House {
             store_clock: Box::new(move || clock_apart(&probe, || HostClock::start().now()).map(Some)),
             simulation: self.settings.simulation,
             memory: self.settings.memory,
+            zstd_level: self.settings.compression.zstd_level(),
             threads: threads(),
             take_lease: Box::new(move || Ok(Box::new(LocalLease::take(&folder, &holder)?) as Box<dyn Lease>)),
             ids: Box::new(new_id),

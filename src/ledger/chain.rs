@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::entry::{AttachmentRef, Body, Entry};
+use super::fetch::{self, CHUNK, Found, Lists};
+use super::saved::{SAVE_AFTER, read_saved};
 use super::state::State;
 use crate::error::{Error, Kind, Result};
 use crate::storage::{Put, Store};
@@ -43,15 +45,41 @@ pub struct Chain {
     run: String,
     nonces: Box<NonceSource>,
     refused: bool,
+    /// A saved state was found that the chain vouches for.
+    has_saved: bool,
+    /// Not every entry was read: the state was taken from the saved one.
+    from_saved: bool,
 }
 
 impl Chain {
-    /// Reads and checks the whole chain. An empty store is an empty chain.
+    /// Reads and checks the chain: all of it, or what comes after the newest saved state. An empty store is an empty chain.
     pub fn open(store: Store, run: impl Into<String>, nonces: Box<NonceSource>) -> Result<Self> {
-        let mut chain = Chain { store, state: State::default(), run: run.into(), nonces, refused: false };
-        chain.check_numbering()?;
+        Self::open_with(store, run, nonces, read_saved)
+    }
+
+    /// Reads and checks all of the chain, whatever was saved.
+    pub fn open_whole(store: Store, run: impl Into<String>, nonces: Box<NonceSource>) -> Result<Self> {
+        Self::open_with(store, run, nonces, |_| Ok(None))
+    }
+
+    fn open_with(
+        store: Store,
+        run: impl Into<String>,
+        nonces: Box<NonceSource>,
+        saved: impl FnOnce(&Store) -> Result<Option<State>>,
+    ) -> Result<Self> {
+        let newest = check_numbering(&store)?;
         // Read before the entries: a run that is under way may end and write it anew in between.
-        let witness = read_head(&chain.store)?;
+        let witness = read_head(&store)?;
+        // Of a chain that is as short as that nothing was ever saved.
+        let saved = if newest >= Some(SAVE_AFTER) { saved(&store)? } else { None };
+        let from_saved = saved.is_some();
+        let state = saved.unwrap_or_default();
+        let mut chain =
+            Chain { store, state, run: run.into(), nonces, refused: false, has_saved: from_saved, from_saved };
+        if let Some(newest) = newest {
+            fold_up_to(&chain.store, &mut chain.state, newest)?;
+        }
         chain.fold()?;
         if let Some(witness) = witness {
             chain.check_witness(&witness, "head.json")?;
@@ -79,6 +107,28 @@ impl Chain {
     /// True if an append was refused: attachments that were written for it may be named by no entry.
     pub fn was_refused(&self) -> bool {
         self.refused
+    }
+
+    /// True if not every entry was read.
+    pub(super) fn is_from_saved(&self) -> bool {
+        self.from_saved
+    }
+
+    /// The entry that names the saved state, if there is one that is of use.
+    pub(super) fn saved(&self) -> Option<u64> {
+        self.state.saved.filter(|_| self.has_saved)
+    }
+
+    /// What every entry up to number `last` says.
+    pub(super) fn folded(store: &Store, last: u64) -> Result<State> {
+        let mut state = State::default();
+        fold_up_to(store, &mut state, last)?;
+        Ok(state)
+    }
+
+    /// From now on the state is one that rests on every entry.
+    pub(super) fn take_whole(&mut self, whole: State) {
+        (self.state, self.from_saved) = (whole, false);
     }
 
     /// Folds what others appended since. Gives the new entries.
@@ -185,24 +235,44 @@ impl Chain {
     }
 
     fn take(&mut self, entry: &Entry, bytes: &[u8]) -> Result<()> {
-        self.state.apply(entry, sha256_hex(bytes), &self.store)
+        self.state.apply(entry, sha256_hex(bytes), &Lists::new(&self.store))
     }
+}
 
-    /// A gap in the numbers means that an entry is gone. A list that is read while others write may leave one out that is
-    /// there.
-    fn check_numbering(&self) -> Result<()> {
-        let numbers: BTreeSet<u64> = list_entries(&self.store)?.into_iter().collect();
-        let mut expected = 0;
-        for found in numbers {
-            for missing in expected..found {
-                if self.store.get(&entry_path(missing))?.is_none() {
-                    return Err(damaged(missing, format!("it is missing, while entry {found} is there")));
-                }
-            }
-            expected = found + 1;
+/// Folds the entries that follow the state, up to number `last` or to the first that is not there.
+fn fold_up_to(store: &Store, state: &mut State, last: u64) -> Result<()> {
+    while state.next_seq() <= last {
+        let first = state.next_seq();
+        let wanted = last.min(first + CHUNK - 1);
+        let found = fetch::entries(store, first, wanted)?;
+        let lists = Lists::ahead(store, found.iter().filter_map(|one| one.entry.as_ref().ok()))?;
+        let ended = (found.len() as u64) < wanted - first + 1;
+        for Found { sha256, entry } in found {
+            let entry = entry?;
+            check_link(&entry, state.head().map_or(ZEROS, |head| &head.sha256))?;
+            state.apply(&entry, sha256, &lists)?;
         }
-        Ok(())
+        if ended {
+            return Ok(());
+        }
     }
+    Ok(())
+}
+
+/// A gap in the numbers means that an entry is gone. A list that is read while others write may leave one out that is
+/// there. Gives the newest.
+fn check_numbering(store: &Store) -> Result<Option<u64>> {
+    let numbers: BTreeSet<u64> = list_entries(store)?.into_iter().collect();
+    let mut expected = 0;
+    for found in &numbers {
+        for missing in expected..*found {
+            if store.get(&entry_path(missing))?.is_none() {
+                return Err(damaged(missing, format!("it is missing, while entry {found} is there")));
+            }
+        }
+        expected = found + 1;
+    }
+    Ok(numbers.last().copied())
 }
 
 impl fmt::Debug for Chain {
@@ -256,12 +326,15 @@ pub fn read_head(store: &Store) -> Result<Option<Head>> {
 }
 
 pub fn read_attachment<T: DeserializeOwned>(store: &Store, reference: &AttachmentRef) -> Result<Vec<T>> {
+    list_of(reference, store.get(&attachment_path(&reference.sha256))?.as_ref())
+}
+
+/// The lines of an attachment, whose bytes must be those that its name says.
+pub(super) fn list_of<T: DeserializeOwned>(reference: &AttachmentRef, bytes: Option<&Bytes>) -> Result<Vec<T>> {
     let attempted = || format!("reading ledger attachment {}", reference.sha256);
     let damaged = |reason: String| Error::new(Kind::Damaged, attempted(), reason).with_hint(DAMAGE_HINT);
-    let bytes = store
-        .get(&attachment_path(&reference.sha256))?
-        .ok_or_else(|| damaged("it is missing, while an entry names it".into()))?;
-    if sha256_hex(&bytes) != reference.sha256 {
+    let bytes = bytes.ok_or_else(|| damaged("it is missing, while an entry names it".into()))?;
+    if sha256_hex(bytes) != reference.sha256 {
         return Err(damaged("its bytes do not match its name (SHA-256)".into()));
     }
     let lines: Vec<T> = bytes
@@ -294,16 +367,27 @@ pub fn entry_bytes(entry: &Entry) -> Result<Vec<u8>> {
 
 /// Reads one entry strictly: its number, its chain link, and not one byte that writing it again would not give.
 pub fn parse_entry(seq: u64, prev: &str, bytes: &[u8]) -> Result<Entry> {
+    let entry = read_entry(seq, bytes)?;
+    check_link(&entry, prev)?;
+    Ok(entry)
+}
+
+/// The same without its link.
+pub(super) fn read_entry(seq: u64, bytes: &[u8]) -> Result<Entry> {
     let entry: Entry = serde_json::from_slice(bytes)
         .map_err(|source| damaged(seq, format!("it is not an entry this version knows: {source}")))?;
     if entry.seq != seq {
         return Err(damaged(seq, format!("it says that it is entry {}", entry.seq)));
     }
-    if entry.prev != prev {
-        return Err(damaged(seq, "its link does not match the entry before it: one of the two was changed"));
-    }
     if entry_bytes(&entry)? != bytes {
         return Err(damaged(seq, "its bytes are not what writing it gives"));
     }
     Ok(entry)
+}
+
+fn check_link(entry: &Entry, prev: &str) -> Result<()> {
+    if entry.prev == prev {
+        return Ok(());
+    }
+    Err(damaged(entry.seq, "its link does not match the entry before it: one of the two was changed"))
 }

@@ -138,6 +138,11 @@ pub enum Body {
         hold: String,
         text: SealedRef,
     },
+    /// What all entries before this one say together has this digest, written as `version` of the saved state says.
+    StateSaved {
+        version: u32,
+        sha256: String,
+    },
 }
 
 impl Body {
@@ -160,6 +165,7 @@ impl Body {
             Body::Adopted { .. } => "adopted",
             Body::HoldPlaced { .. } => "hold_placed",
             Body::HoldReleased { .. } => "hold_released",
+            Body::StateSaved { .. } => "state_saved",
         }
     }
 
@@ -190,6 +196,16 @@ impl Body {
 }
 
 impl Body {
+    /// Those of its attachments that the fold reads. Only a retirement's inputs say more than what was to be read, and
+    /// `committed` looks at them.
+    pub(super) fn folded(&self) -> Vec<&AttachmentRef> {
+        match self {
+            Body::BatchIntended { purpose: Purpose::Retire, .. } => self.attachments(),
+            Body::PolicyAccepted { .. } | Body::BatchIntended { .. } => Vec::new(),
+            _ => self.attachments(),
+        }
+    }
+
     /// The sealed texts that the entry names.
     pub fn sealed(&self) -> Vec<&SealedRef> {
         match self {

@@ -3,9 +3,12 @@
 mod chain;
 mod entry;
 mod expiry;
+mod fetch;
 mod hold;
+mod known;
 mod lease;
 mod month;
+mod saved;
 mod sealed;
 mod state;
 mod store_clock;
@@ -21,13 +24,15 @@ pub use entry::{
     PreparedTable, Purpose, QuarantineFile, SealedRef, Segment, TableDetail,
 };
 pub use expiry::{ApprovedItem, Ground, Keeping, Settled};
+pub use known::{
+    AcceptedPolicy, Approval, Batch, Checkpoint, KnownContent, KnownObject, OpenDestroy, Prepared, Quarantined,
+    Retirement, Stage,
+};
 pub use lease::{Lease, LocalLease, holder};
 pub use month::{INDEX_FOLDER, Month};
+pub use saved::{Flaw, SAVE_AFTER, check_saved};
 pub use sealed::{seal_in, unseal, unseal_in};
-pub use state::{
-    AcceptedPolicy, Approval, Batch, Checkpoint, KnownContent, KnownObject, OpenDestroy, Prepared, Quarantined,
-    Retirement, Stage, State,
-};
+pub use state::State;
 pub use store_clock::clock_apart;
 pub use subject::{Kept, ProofKind, Subject};
 pub use tables::{Gone, KnownTable, Retired, Why, log_version};

@@ -3,14 +3,20 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::chain::{Head, damaged, read_attachment};
 use super::entry::{
-    AttachmentRef, BatchInput, Body, CommittedTable, Counts, Entry, FORMAT, HoldScope, ObjectId, ObjectOutcome,
-    PreparedTable, Purpose, QuarantineFile, SealedRef, TableDetail,
+    BatchInput, Body, CommittedTable, Entry, FORMAT, HoldScope, ObjectId, ObjectOutcome, Purpose, TableDetail,
 };
-use super::expiry::{ApprovedItem, Ground, Keeping, Settled};
-use super::subject::{Kept, ProofKind, Subject};
+use super::expiry::{Ground, Keeping, Settled};
+use super::fetch::Lists;
+use super::known::{
+    AcceptedPolicy, Approval, Batch, Checkpoint, KnownContent, KnownObject, OpenDestroy, Prepared, Quarantined,
+    Retirement, Stage,
+};
+use super::saved::pairs;
+use super::subject::{Kept, Subject};
 use super::tables::{Gone, KnownTable, log_version};
 use crate::error::{Error, Kind, Result};
 use crate::names::TableName;
@@ -20,7 +26,9 @@ use crate::storage::Store;
 const WATCH: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// What the ledger says, up to and including entry `head`.
-#[derive(Debug, Default)]
+///
+/// Its JSON is what a saved state holds (`super::saved`): a change of meaning there is a new version of it.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct State {
     head: Option<Head>,
     /// `at` of the newest entry.
@@ -42,123 +50,24 @@ pub struct State {
     pub tables: BTreeMap<String, KnownTable>,
     pub batches: BTreeMap<String, Batch>,
     /// Raw objects that committed batches read.
+    #[serde(with = "pairs")]
     pub objects: HashMap<ObjectId, KnownObject>,
     /// Who first had these bytes in a table: (table key, SHA-256) → content.
+    #[serde(with = "pairs")]
     pub contents: HashMap<(String, String), KnownContent>,
     pub open_destroys: BTreeMap<String, OpenDestroy>,
     pub quarantine: Vec<Quarantined>,
     pub holds: BTreeMap<String, HoldScope>,
     pub approvals: Vec<Approval>,
     /// How far retirements have come, by [`TableName::key`].
+    #[serde(with = "pairs")]
     pub expiry: BTreeMap<(String, Keeping), Retirement>,
     /// All attachments that entries name.
+    #[serde(serialize_with = "sorted")]
     pub attachments: HashSet<String>,
     pub checkpoints: Vec<Checkpoint>,
-}
-
-#[derive(Debug, Clone)]
-pub struct AcceptedPolicy {
-    pub digest: String,
-    pub files: AttachmentRef,
-    pub seq: u64,
-    /// The `now` of the first run that saw it.
-    pub at: Timestamp,
-}
-
-/// A person's consent.
-#[derive(Debug, Clone)]
-pub struct Approval {
-    pub seq: u64,
-    pub at: Timestamp,
-    pub until: Timestamp,
-    pub plan: String,
-    pub by: SealedRef,
-    pub items: Vec<ApprovedItem>,
-}
-
-/// How far the retirements of one table have come.
-#[derive(Debug, Clone, Default)]
-pub struct Retirement {
-    /// The last run that retired all that was due, be it nothing.
-    pub settled_at: Option<Timestamp>,
-    /// The rule (file and name) under which something was last retired, and when.
-    pub under: Option<(String, Timestamp)>,
-}
-
-#[derive(Debug, Clone)]
-pub struct Batch {
-    pub seq: u64,
-    pub at: Timestamp,
-    pub run: String,
-    pub purpose: Purpose,
-    pub tables: Vec<TableName>,
-    pub inputs: AttachmentRef,
-    pub stage: Stage,
-    pub gone: Gone,
-}
-
-#[derive(Debug, Clone)]
-pub enum Stage {
-    Intended,
-    Prepared(Box<Prepared>),
-    Committed { at: Timestamp, rows: u64 },
-    Abandoned { at: Timestamp },
-}
-
-/// A batch between `prepared` and `committed`.
-#[derive(Debug, Clone)]
-pub struct Prepared {
-    pub seq: u64,
-    pub tables: Vec<(PreparedTable, TableDetail)>,
-    pub objects: Vec<ObjectOutcome>,
-    pub quarantine: Vec<QuarantineFile>,
-    pub counts: Counts,
-}
-
-/// A raw object as the ledger knows it.
-#[derive(Debug, Clone)]
-pub struct KnownObject {
-    pub outcome: ObjectOutcome,
-    /// The committed batches that read it, oldest first; each must still stand before it is cleared.
-    pub batches: Vec<String>,
-    /// What they made of its records, all together.
-    pub counts: Counts,
-    /// When the newest of them was committed: `keep_raw` counts from here.
-    pub archived_at: Timestamp,
-    pub cleared: bool,
-}
-
-/// The bytes of a whole raw object.
-#[derive(Debug, Clone)]
-pub struct KnownContent {
-    pub object: ObjectId,
-    /// The batches that read them.
-    pub batches: Vec<String>,
-    /// What became of their records.
-    pub counts: Counts,
-}
-
-#[derive(Debug, Clone)]
-pub struct OpenDestroy {
-    pub seq: u64,
-    pub proof: ProofKind,
-    pub subjects: Vec<Subject>,
-}
-
-#[derive(Debug, Clone)]
-pub struct Quarantined {
-    pub batch: String,
-    pub at: Timestamp,
-    pub file: QuarantineFile,
-    /// A later batch judged its records again: what still could not be judged stands there.
-    pub retried: bool,
-}
-
-#[derive(Debug, Clone)]
-pub struct Checkpoint {
-    pub table: TableName,
-    pub version: u64,
-    pub sha256: String,
+    /// The newest entry that names a saved state.
+    pub saved: Option<u64>,
 }
 
 impl State {
@@ -187,7 +96,7 @@ impl State {
     }
 
     /// Adds one entry. An entry that does not follow from the state is damage.
-    pub(super) fn apply(&mut self, entry: &Entry, sha256: String, store: &Store) -> Result<()> {
+    pub(super) fn apply(&mut self, entry: &Entry, sha256: String, lists: &Lists<'_>) -> Result<()> {
         if (entry.seq == 0) != matches!(entry.body, Body::Created { .. }) {
             return Err(damaged(entry.seq, "a ledger begins with one `created` entry, and has no second one"));
         }
@@ -237,7 +146,7 @@ impl State {
             Body::BatchPrepared { batch, tables, objects, quarantine, counts } => {
                 let mut details = Vec::with_capacity(tables.len());
                 for table in tables {
-                    let detail: Vec<TableDetail> = read_attachment(store, &table.detail)?;
+                    let detail: Vec<TableDetail> = lists.read(&table.detail)?;
                     let detail =
                         detail.into_iter().next().ok_or_else(|| damaged(entry.seq, "a table has no detail"))?;
                     details.push((table.clone(), detail));
@@ -245,7 +154,7 @@ impl State {
                 let prepared = Prepared {
                     seq: entry.seq,
                     tables: details,
-                    objects: read_attachment(store, objects)?,
+                    objects: lists.read(objects)?,
                     quarantine: quarantine.clone(),
                     counts: *counts,
                 };
@@ -254,7 +163,7 @@ impl State {
                     _ => None,
                 })?;
             }
-            Body::BatchCommitted { batch, tables } => self.commit(entry, batch, tables, store)?,
+            Body::BatchCommitted { batch, tables } => self.commit(entry, batch, tables, lists)?,
             Body::BatchAbandoned { batch, .. } => {
                 self.unswept = true;
                 let at = entry.at;
@@ -264,10 +173,10 @@ impl State {
                 })?;
             }
             Body::DestroyIntended { step, proof, subjects, grounds, .. } => {
-                let subjects = read_attachment(store, subjects)?;
+                let subjects = lists.read(subjects)?;
                 if let Some(grounds) = grounds {
                     // Of segments, the retirement was what mattered.
-                    let mut grounds: Vec<Ground> = read_attachment(store, grounds)?;
+                    let mut grounds: Vec<Ground> = lists.read(grounds)?;
                     grounds.retain(|ground| ground.keeping != Keeping::Archive);
                     self.expired_under(&grounds, entry.at);
                 }
@@ -278,8 +187,7 @@ impl State {
                     .open_destroys
                     .remove(step)
                     .ok_or_else(|| damaged(entry.seq, format!("destruction {step} was never intended")))?;
-                let kept: Vec<Kept> =
-                    kept.as_ref().map(|kept| read_attachment(store, kept)).transpose()?.unwrap_or_default();
+                let kept: Vec<Kept> = kept.as_ref().map(|kept| lists.read(kept)).transpose()?.unwrap_or_default();
                 let saved: HashSet<String> = kept.iter().map(|kept| kept.subject.describe()).collect();
                 for subject in open.subjects.iter().filter(|subject| !saved.contains(&subject.describe())) {
                     self.destroyed(subject, kept.is_empty());
@@ -289,7 +197,7 @@ impl State {
                 self.checkpoints.push(Checkpoint { table: table.clone(), version: *version, sha256: sha256.clone() });
             }
             Body::ExpirySettled { tables } => {
-                for settled in read_attachment::<Settled>(store, tables)? {
+                for settled in lists.read::<Settled>(tables)? {
                     let key = (settled.table.key(), settled.keeping);
                     self.expiry.entry(key).or_default().settled_at = Some(entry.at);
                 }
@@ -300,10 +208,10 @@ impl State {
                 until: *until,
                 plan: plan.clone(),
                 by: by.clone(),
-                items: read_attachment(store, items)?,
+                items: lists.read(items)?,
             }),
             Body::Adopted { table, commits, detail, .. } => {
-                let detail: Vec<TableDetail> = read_attachment(store, detail)?;
+                let detail: Vec<TableDetail> = lists.read(detail)?;
                 let known = self
                     .tables
                     .get_mut(&table.key())
@@ -323,6 +231,7 @@ impl State {
             Body::HoldReleased { hold, .. } => {
                 self.holds.remove(hold);
             }
+            Body::StateSaved { .. } => self.saved = Some(entry.seq),
         }
         self.last_at = Some(entry.at);
         self.head = Some(Head { seq: entry.seq, sha256 });
@@ -337,7 +246,7 @@ impl State {
         Ok(())
     }
 
-    fn commit(&mut self, entry: &Entry, batch: &str, committed: &[CommittedTable], store: &Store) -> Result<()> {
+    fn commit(&mut self, entry: &Entry, batch: &str, committed: &[CommittedTable], lists: &Lists<'_>) -> Result<()> {
         let known = self
             .batches
             .get_mut(batch)
@@ -349,7 +258,7 @@ impl State {
         known.stage = Stage::Committed { at: entry.at, rows: prepared.counts.archived };
         let purpose = known.purpose.clone();
         let grounds: Vec<Ground> = match &purpose {
-            Purpose::Retire => read_attachment(store, &known.inputs)?,
+            Purpose::Retire => lists.read(&known.inputs)?,
             _ => Vec::new(),
         };
         self.expired_under(&grounds, entry.at);
@@ -444,4 +353,11 @@ impl State {
     pub fn inputs(&self, store: &Store, batch: &Batch) -> Result<Vec<BatchInput>> {
         read_attachment(store, &batch.inputs)
     }
+}
+
+/// In an order of its own, so that the same state has the same bytes.
+fn sorted<S: Serializer>(names: &HashSet<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut names: Vec<&String> = names.iter().collect();
+    names.sort_unstable();
+    serializer.collect_seq(names)
 }

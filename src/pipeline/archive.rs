@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 use deltalake_core::kernel::StructType;
 use jiff::Timestamp;
 
-use super::batch::{BatchWriter, Stopped, Written};
+use super::batch::BatchWriter;
 use super::commit::commit_prepared;
 use super::context::{Context, Event};
 use super::destroy::Stores;
 use super::recover::sweep;
+use super::written::{Stopped, Written};
 use crate::archive::Table;
 use crate::archive::catalogue;
 use crate::archive::schema::TableSchema;

@@ -15,6 +15,7 @@ use super::decode::{Decoded, Decoders, Done, Terms, too_long};
 use super::limits::Limits;
 use super::read_object::{Inspected, inspect, lines, lines_to_survey, unread};
 use super::write::SegmentWriter;
+use super::written::{Stopped, Written};
 use crate::archive::QuarantineWriter;
 use crate::archive::keys::Surveyor;
 use crate::archive::rows::{RowBuffer, groups};
@@ -30,39 +31,6 @@ use crate::storage::Store;
 
 /// The part of the rows that no part claims.
 const MAIN_PART: &str = "main";
-
-/// Everything a batch wrote, before it is promised.
-#[derive(Debug)]
-pub struct Written {
-    pub schema: TableSchema,
-    pub segments: Vec<Segment>,
-    pub digest: SetDigest,
-    pub counts: Counts,
-    pub outcomes: Vec<ObjectOutcome>,
-    pub quarantine: Option<crate::ledger::QuarantineFile>,
-    /// Objects that could not be read; nothing of them is in the batch.
-    pub failed: Vec<Error>,
-}
-
-/// Why a batch stopped.
-#[derive(Debug)]
-pub enum Stopped {
-    /// This object must be left out; then the batch can begin again.
-    Object(ObjectId, Box<Error>),
-    Failed(Box<Error>),
-}
-
-impl Stopped {
-    fn object(id: &ObjectId, error: Error) -> Self {
-        Stopped::Object(id.clone(), Box::new(error))
-    }
-}
-
-impl From<Error> for Stopped {
-    fn from(error: Error) -> Self {
-        Stopped::Failed(Box::new(error))
-    }
-}
 
 /// What one batch works with.
 pub struct BatchWriter<'a> {
@@ -255,8 +223,7 @@ impl<'a> BatchWriter<'a> {
             return Ok(());
         }
         let stopped = |error: std::io::Error| Stopped::object(id, unread(&object.path, error));
-        let lines =
-            lines(store, planned, inspected, self.limits.record).map_err(|error| Stopped::object(id, error))?;
+        let lines = lines(store, planned, inspected, self.limits.record).map_err(|error| Stopped::object(id, error))?;
         let mut chunks = ChunkReader::new(lines, self.limits.chunk);
         while let Some(taken) = chunks.next().map_err(stopped)? {
             match taken {
@@ -316,12 +283,7 @@ impl<'a> BatchWriter<'a> {
     }
 
     /// Writes out what is held if it takes too much.
-    fn flush_if_large(
-        &mut self,
-        decoders: &mut Decoders,
-        reading: &mut Reading,
-        sources: &Sources<'_>,
-    ) -> Result<()> {
+    fn flush_if_large(&mut self, decoders: &mut Decoders, reading: &mut Reading, sources: &Sources<'_>) -> Result<()> {
         if decoders.bytes() < self.limits.buffer {
             return Ok(());
         }

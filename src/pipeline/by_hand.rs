@@ -139,7 +139,7 @@ fn begin(context: &Context, now: Timestamp) -> Result<(Chain, Box<dyn Lease>)> {
     let lease = (context.take_lease)()?;
     context.archive.sweep()?;
     context.ledger.sweep()?;
-    let mut chain = Chain::open(context.ledger.clone(), (context.ids)(), Box::new(new_nonce(context)))?;
+    let mut chain = Chain::open_whole(context.ledger.clone(), (context.ids)(), Box::new(new_nonce(context)))?;
     check_witnesses(&context.archive, &chain)?;
     if chain.state().head().is_none() {
         return Err(Error::new(Kind::Usage, "opening the ledger", "it is empty: no run has been yet")

@@ -42,6 +42,8 @@ pub struct Context {
     pub simulation: bool,
     /// Bytes that a batch may hold at once, all in all (I11).
     pub memory: u64,
+    /// Of new segments, 1 to 22.
+    pub zstd_level: i32,
     pub threads: usize,
     pub take_lease: Box<TakeLease>,
     pub ids: Box<Ids>,

@@ -71,14 +71,7 @@ impl Decoded {
     }
 
     /// Takes one line: a row, a record that only counts, or an item of the quarantine.
-    pub fn record(
-        &mut self,
-        lane: &mut Lane,
-        bytes: &[u8],
-        start: u64,
-        terminated: bool,
-        terms: &Terms,
-    ) -> Result<()> {
+    pub fn record(&mut self, lane: &mut Lane, bytes: &[u8], start: u64, terminated: bool, terms: &Terms) -> Result<()> {
         let verdict = match lane.read(bytes) {
             Err(malformed) => {
                 let end = if terminated { "" } else { " (it is the last line and has no end)" };

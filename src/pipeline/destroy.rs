@@ -41,6 +41,8 @@ impl Outcome {
 /// Destroys those candidates that `prove` has a proof for. The intent is valid only at exactly the sequence after the
 /// state that the gate read; when refused, everything is proven and gated again.
 ///
+/// A state that rests on a saved one is no ground: before the first intent every entry is read again.
+///
 /// `ground` says why something expired: it stands in the ledger beside the intent.
 #[expect(clippy::too_many_arguments, reason = "a step's facts; a struct would only rename them")]
 pub fn destroy(
@@ -70,6 +72,9 @@ pub fn destroy(
             if permits.is_empty() {
                 outcome.kept.extend(kept);
                 break (String::new(), permits);
+            }
+            if chain.fold_whole()? {
+                continue;
             }
             let subjects: Vec<&Subject> = permits.iter().map(Permit::subject).collect();
             let grounds: Vec<Ground> = subjects.iter().filter_map(|subject| ground(subject)).collect();
@@ -107,6 +112,7 @@ pub fn settle(
     now: Timestamp,
     mut prove: impl FnMut(&Subject, &State) -> Result<Proof, Blocked>,
 ) -> Result<Outcome> {
+    chain.fold_whole()?;
     let subjects = chain.state().open_destroys.get(step).map(|open| open.subjects.clone()).unwrap_or_default();
     let eraser = Eraser { archive: stores.archive, ledger: chain.store(), sources: stores.sources };
     let (mut permits, mut outcome) = (Vec::new(), Outcome::default());

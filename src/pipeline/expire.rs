@@ -53,12 +53,20 @@ pub fn expire(
     measurer: &mut Measurer,
 ) -> Result<Expiring> {
     let mut done = Expiring::default();
-    stop_foreign(context, chain.state(), deciding, &decide(context, chain, deciding)?, &mut done.errors);
-    let settles = change_membership(context, chain, deciding, measurer, &mut done)?;
-
+    let mut plan = decide(context, chain, deciding)?;
+    let mut settles = std::mem::take(&mut plan.settles);
+    let seq = chain.state().next_seq();
+    // Most runs find nothing to do, and the first look is all they need.
+    let moves = plan.days.iter().any(|verdict| verdict.goes() && verdict.fate != Fate::Keep);
+    if moves {
+        stop_foreign(context, chain.state(), deciding, &plan, &mut done.errors);
+        settles = change_membership(context, chain, deciding, measurer, &mut done)?;
+    }
     // All commits of this run are done: what a search may lean on is written, and what goes is named nowhere any more.
     done.trimmed = refresh(context, chain, stores, deciding, &mut done.errors)?;
-    let plan = decide(context, chain, deciding)?;
+    if moves || chain.state().next_seq() != seq {
+        plan = decide(context, chain, deciding)?;
+    }
     done.waiting = plan.days.iter().filter(|verdict| verdict.overdue()).cloned().collect();
     if !context.stopping() {
         destroy_expired(context, chain, stores, deciding, measurer, &plan, &mut done)?;
@@ -111,6 +119,10 @@ fn change_membership(
     let mut failed: BTreeSet<String> = BTreeSet::new();
     'decide: loop {
         let plan = decide(context, chain, deciding)?;
+        let moves = |verdict: &DayVerdict| verdict.goes() && matches!(verdict.fate, Fate::Reinstate | Fate::Retire);
+        if plan.days.iter().any(moves) && chain.fold_whole()? {
+            continue;
+        }
         for fate in [Fate::Reinstate, Fate::Retire] {
             for (table, verdicts) in by_table(&plan, fate) {
                 if failed.contains(&table.key()) {

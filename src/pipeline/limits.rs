@@ -25,7 +25,7 @@ impl Limits {
         Limits {
             buffer: (memory / 2).min(MOST_BUFFER),
             record: (memory / 16).min(64 << 20),
-            row_group: (memory / 8).min(256 << 20),
+            row_group: (memory / 4).min(256 << 20),
             chunk: (memory / 256).clamp(64 << 10, 1 << 20),
             held: (memory / 16).min(64 << 20),
         }

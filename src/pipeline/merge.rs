@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::archive::{Archived, abandon, next_batch, open_ours, prepare_and_commit, schema_of};
-use super::batch::Written;
 use super::context::Context;
 use super::deciding::Deciding;
 use super::limits::Limits;
 use super::rewrite::{Gathered, gather, write};
 use super::write::SegmentWriter;
+use super::written::Written;
 use crate::archive::Table;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Armed, Body, Chain, Counts, Purpose, Segment};

@@ -34,6 +34,7 @@ mod run;
 mod trim;
 mod witness;
 mod write;
+mod written;
 #[cfg(test)]
 mod intake_tests;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use object_store::path::Path;
 use crate::error::{Error, Kind, Result};
 use crate::plan::Planned;
 use crate::source::{
-    Encoding, LineReader, ObjectReader, ReadFailure, RawObject, read_whole, sniff, unpack_held, unsupported,
+    Encoding, LineReader, ObjectReader, RawObject, ReadFailure, read_whole, sniff, unpack_held, unsupported,
 };
 use crate::storage::Store;
 
@@ -56,7 +56,13 @@ pub fn inspect(store: &Store, planned: &Planned, max_record: usize, most_held: u
     if let Some(name) = foreign {
         io::copy(&mut reader, &mut io::sink()).map_err(|error| unread(&object.path, error))?;
         let reason = format!("its content is {name}; what can be read is UTF-8 text, plain or as gzip or zstd");
-        return Ok(Inspected { sha256: hex::encode(reader.sha256()), from: 0, encoding, unreadable: Some(reason), held: None });
+        return Ok(Inspected {
+            sha256: hex::encode(reader.sha256()),
+            from: 0,
+            encoding,
+            unreadable: Some(reason),
+            held: None,
+        });
     }
     let (unreadable, sha256) = if encoding == Encoding::Plain || from == object.size {
         io::copy(&mut reader, &mut io::sink()).map_err(|error| unread(&object.path, error))?;
@@ -92,7 +98,6 @@ fn inspect_held(store: &Store, object: &RawObject, most_held: usize) -> Result<O
         Err(error) => Ok(Some(inspected(Some(error.to_string()), None))),
     }
 }
-
 
 /// The lines of an inspected object, from where earlier batches stopped.
 pub fn lines(

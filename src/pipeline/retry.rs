@@ -143,7 +143,7 @@ fn read_quarantine(
     context: &Context,
     mut writer: BatchWriter<'_>,
     files: &[Quarantined],
-) -> Result<super::batch::Written> {
+) -> Result<super::written::Written> {
     for quarantined in files {
         for item in read_items(&context.archive, quarantined)? {
             let layout = context.sources.iter().find(|source| source.name == item.source).map(|source| &source.layout);

@@ -413,6 +413,7 @@ fn checkpoint(context: &Context, chain: &mut Chain, now: Timestamp, report: &mut
 }
 
 fn end(chain: &mut Chain, request: &Request, report: &RunReport) -> Result<()> {
+    chain.save_state(request.now)?;
     let body = Body::RunEnded {
         exit: report.exit_code(),
         batches: report.tables.values().map(|table| table.batches).sum(),

@@ -62,6 +62,7 @@ impl House {
             store_clock: Box::new(|| Ok(None)),
             simulation: true,
             memory: 64 << 20,
+            zstd_level: 3,
             threads: 1,
             take_lease: Box::new(|| Ok(Box::new(FreeLease))),
             ids: Box::new(move || format!("id{}", count.fetch_add(1, Ordering::Relaxed))),

@@ -13,6 +13,7 @@ use crate::archive::{checkpoint_path, commit_path, table_path};
 use crate::error::{Error, Kind, Result};
 use crate::gate::{Blocked, ObsoleteLog, Proof};
 use crate::ledger::{Body, Chain, KnownTable, ProofKind, State, Subject, log_version};
+use crate::names::TableName;
 
 /// Trims the log of each table that may still name what was destroyed. Gives how many files went.
 pub fn trim(
@@ -24,11 +25,13 @@ pub fn trim(
 ) -> Result<u64> {
     let mut trimmed = 0;
     let watching = chain.state().must_sweep(deciding.now);
-    let tables: Vec<KnownTable> = chain.state().tables.values().cloned().collect();
-    for known in tables {
-        if !(known.untrimmed || watching && came_back(context, &known)?) {
+    let tables: Vec<TableName> = chain.state().tables.values().map(|known| known.name.clone()).collect();
+    for table in tables {
+        let Some(known) = chain.state().tables.get(&table.key()) else { continue };
+        if !(known.untrimmed || watching && came_back(context, known)?) {
             continue;
         }
+        let known = known.clone();
         if !deciding.allowance.now().expired || deciding.stopped.contains_key(&known.name.key()) || context.stopping() {
             continue;
         }

@@ -26,6 +26,7 @@ impl<'a> SegmentWriter<'a> {
     /// `index` names the columns that get a bloom filter.
     pub fn new(context: &'a Context, table: &TableName, batch: &str, index: Vec<String>, limits: Limits) -> Self {
         let options = SegmentOptions {
+            zstd_level: context.zstd_level,
             index,
             row_group_bytes: limits.row_group,
             threads: context.threads,

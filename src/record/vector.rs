@@ -7,9 +7,7 @@
 #![cfg(target_arch = "x86_64")]
 #![expect(unsafe_code, reason = "instructions that not every processor has are unsafe to call")]
 
-use std::arch::x86_64::{
-    _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8,
-};
+use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8};
 
 /// A bit for each byte that is a quote, a backslash or below 0x20; the lowest stands for the first.
 #[inline]

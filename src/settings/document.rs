@@ -16,7 +16,7 @@ use super::diagnose::{Mistake, Problem, Source, Warning};
 use super::reader::{Located, Notes, TableReader, read_document};
 use super::value;
 use super::window::Window;
-use super::{Access, Delete, Record, Schedule, Settings, SourceSettings, cron};
+use super::{Access, Compression, Delete, Record, Schedule, Settings, SourceSettings, cron};
 
 const DEFAULT_MEMORY_BYTES: u64 = 1 << 30;
 const DEFAULT_SETTLE: Duration = Duration::from_secs(3600);
@@ -56,6 +56,7 @@ fn read_settings(mut top: TableReader<'_>, warner: &mut Warner<'_>, base: &Path)
     let ledger = top.parsed("ledger", "a path or URL", |text| value::location(text, base));
     let policies = top.parsed("policies", "a folder", |text| value::absolute(text, base));
     let memory = top.parsed("memory", "like \"1GiB\"", value::memory);
+    let compression = top.parsed("compression", "\"standard\" or \"compact\"", compression);
     let simulation = top.boolean("simulation");
     let mut approvers = read_approvers(&mut top);
     let delete = top.table("delete").map(|table| read_delete(table, &mut approvers));
@@ -92,6 +93,7 @@ fn read_settings(mut top: TableReader<'_>, warner: &mut Warner<'_>, base: &Path)
         ledger: ledger.map(|ledger| ledger.value),
         policies,
         memory: memory.map_or(DEFAULT_MEMORY_BYTES, |memory| memory.value),
+        compression: compression.map(|compression| compression.value).unwrap_or_default(),
         simulation: simulation.is_some_and(|simulation| simulation.value),
         delete: delete.unwrap_or_default(),
         approvers: approvers.map_or(1, |approvers| approvers.value),
@@ -211,6 +213,19 @@ fn valid_name(what: &str, text: &str) -> Result<String, Problem> {
     }
     Err(Problem::new(format!("`{text}` is no name for a {what}"), "not a name")
         .with_hint("letters, digits, `_`, `-` and `.`, not starting with `.`"))
+}
+
+fn compression(text: &str) -> Result<Compression, Problem> {
+    match text {
+        "standard" => Ok(Compression::default()),
+        "compact" => Ok(Compression::COMPACT),
+        level => level.parse().ok().and_then(Compression::level).ok_or_else(|| {
+            Problem::new(format!("`{text}` is no compression"), "not understood").with_hint(
+                "\"standard\": quickly written; \"compact\": fewer bytes for several times the work of writing; or a \
+                 level of zstd, \"1\" to \"22\"",
+            )
+        }),
+    }
 }
 
 fn record(text: &str) -> Result<Record, Problem> {

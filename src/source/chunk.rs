@@ -89,7 +89,12 @@ pub fn cut(content: &Bytes, start: u64, chunk_bytes: usize) -> impl Iterator<Ite
 pub enum Taken<'a> {
     Chunk(Chunk),
     /// A piece of a line that is longer than a record may be, as [`Line::Oversized`] says.
-    Oversized { bytes: &'a [u8], start: u64, first: bool, last: bool },
+    Oversized {
+        bytes: &'a [u8],
+        start: u64,
+        first: bool,
+        last: bool,
+    },
 }
 
 /// Takes lines from a reader by the chunk.

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{GetOptions, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
 use sha2::{Digest, Sha256};
@@ -26,6 +26,9 @@ pub enum Put {
     Create,
     Overwrite,
 }
+
+/// So many objects are asked for at once.
+const AT_ONCE: usize = 32;
 
 /// One object store with its URL. Cheap to clone.
 #[derive(Clone)]
@@ -85,6 +88,18 @@ impl Store {
         self.found("reading", path, answer)
     }
 
+    /// Several objects whole, asked for at once; of each `None` where there is none. In their order, and asked for in it.
+    pub fn get_all(&self, paths: &[Path]) -> Result<Vec<Option<Bytes>>> {
+        let one = |path: Path| async move {
+            let answer = match self.inner.get(&path).await {
+                Ok(found) => found.bytes().await,
+                Err(error) => Err(error),
+            };
+            self.found("reading", &path, answer)
+        };
+        self.wait(stream::iter(paths.iter().cloned().map(one)).buffered(AT_ONCE).try_collect())
+    }
+
     /// A range of bytes, only if the object's etag is still `etag` (where one is given). `Ok(None)`: there is no such object.
     pub fn get_range(&self, path: &Path, range: Range<u64>, etag: Option<&str>) -> Result<Option<Bytes>> {
         let options =
@@ -118,6 +133,12 @@ impl Store {
             .map_err(|source| self.failed("listing", prefix.unwrap_or(&Path::default()), source))?;
         objects.sort_by(|a, b| a.location.cmp(&b.location));
         Ok(objects)
+    }
+
+    /// What is below `prefix` with a path that comes after `after`.
+    pub fn list_after(&self, prefix: &Path, after: &Path) -> Result<Vec<ObjectMeta>> {
+        self.wait(self.inner.list_with_offset(Some(prefix), after).try_collect())
+            .map_err(|source| self.failed("listing", prefix, source))
     }
 
     /// The objects of one folder, not of those below it.

@@ -17,8 +17,8 @@ use crate::archive::index::notes_location;
 use crate::archive::table_path;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{
-    Body, Chain, Entry, Head, Month, Stage, State, Subject, ZEROS, attachment_path, entry_path, list_entries, parse_entry,
-    read_attachment, read_head, sha256_hex, unseal,
+    Body, Chain, Entry, Flaw, Head, Month, Stage, State, Subject, ZEROS, attachment_path, check_saved, entry_path,
+    list_entries, parse_entry, read_attachment, read_head, sha256_hex, unseal,
 };
 use crate::pipeline::check_witnesses;
 use crate::source::hash_prefix;
@@ -34,6 +34,8 @@ const SEALED_MEANING: &str =
     "what a person wrote there cannot be read any more; an approval whose name is damaged counts for nobody";
 const HEAD_MEANING: &str = "the newest entries are witnessed by Delta commits only, and no run starts until it is put back from a \
     copy or, if nothing else is damaged, removed";
+const STATE_MEANING: &str =
+    "nothing is lost, and nobody goes by it: every entry is read instead, and a later run writes it anew";
 const SEGMENT_MEANING: &str = "the rows of this segment cannot be trusted; raw objects it was made from are not cleared. Put the \
     file back from a copy, or archive the raw objects again if they are still there";
 const RETIRED_MEANING: &str = "it cannot be reinstated; what is damaged is not destroyed until somebody looked at it";
@@ -44,6 +46,7 @@ const TABLE_MEANING: &str =
 pub fn verify_ledger(ledger: &Store) -> Result<Verification> {
     let mut found = Verification::default();
     check_chain(ledger, &mut found)?;
+    check_state(ledger, &mut found)?;
     Ok(found)
 }
 
@@ -56,7 +59,7 @@ pub fn verify(
 ) -> Result<Verification> {
     let mut found = verify_ledger(ledger)?;
     check_access(archive, &mut found)?;
-    let chain = match Chain::open(ledger.clone(), "verify", Box::new(String::new)) {
+    let chain = match Chain::open_whole(ledger.clone(), "verify", Box::new(String::new)) {
         Ok(chain) => chain,
         Err(error) if error.kind() == Kind::Damaged => {
             if found.damage.is_empty() {
@@ -136,6 +139,26 @@ fn check_chain(ledger: &Store, found: &mut Verification) -> Result<()> {
         }
     }
     check_head(ledger, head.as_ref(), found)
+}
+
+/// The saved state must say what the entries say that it sums up.
+fn check_state(ledger: &Store, found: &mut Verification) -> Result<()> {
+    let what = "state.json, the ledger's saved state";
+    match check_saved(ledger) {
+        Ok(None) => {}
+        Ok(Some(Flaw::Damaged(reason))) => found.damaged(what, reason, STATE_MEANING),
+        Ok(Some(Flaw::Foreign(reason))) => {
+            found.notes.push(Finding { what: what.into(), why: reason, meaning: STATE_MEANING.into() });
+        }
+        // There is nothing to compare it with.
+        Err(error) if error.kind() == Kind::Damaged => {
+            if found.damage.is_empty() {
+                found.damaged(error.attempted(), error.reason(), LEDGER_MEANING);
+            }
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 /// The access log stands for itself: the ledger knows nothing of it.

@@ -16,6 +16,7 @@ mod interfere;
 mod kill;
 mod merging;
 mod record;
+mod saved;
 
 use std::io::Write;
 use std::sync::{Arc, mpsc};

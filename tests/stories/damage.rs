@@ -3,6 +3,7 @@
 //! One archive, so old that every raw object is due to be cleared; each case damages one thing in a copy of it.
 
 mod expiry;
+mod saved;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;

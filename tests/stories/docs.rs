@@ -198,9 +198,15 @@ fn format_shows_paths_as_they_are() {
     let table = TableName::new("<workspace>", "<table>");
     let layout = section(&text, "## What lies where");
     let segment = segment_path(date(2024, 3, 1), "main", "<batch>", 0);
-    for path in
-        [segment.as_str(), entry_path(0).as_ref(), "attachments/<sha256>", "sealed/<sha256>", "head.json", "lease.json"]
-    {
+    for path in [
+        segment.as_str(),
+        entry_path(0).as_ref(),
+        "attachments/<sha256>",
+        "sealed/<sha256>",
+        "head.json",
+        "state.json",
+        "lease.json",
+    ] {
         assert!(layout.contains(&format!(" {path}")), "{path}");
     }
     assert_eq!(attachment_path("x").as_ref(), "attachments/x");
@@ -326,6 +332,7 @@ fn bodies() -> Vec<Body> {
         Body::CheckpointWritten { table: table(), version: 0, sha256: text() },
         Body::HoldPlaced { hold: text(), scope, text: sealed() },
         Body::HoldReleased { hold: text(), text: sealed() },
+        Body::StateSaved { version: 1, sha256: text() },
     ]
 }
 

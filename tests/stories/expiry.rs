@@ -235,22 +235,22 @@ fn the_plan_in_words() {
     insta::assert_snapshot!(said, @r#"
     plan for archive 00000002 as of 2024-03-07T12:00:00Z, ledger entry 47, policy 7b3efefb52e0…
 
-    DESTROY: 1 day, 1 row, 1.4 kB
+    DESTROY: 1 day, 1 row, 1.2 kB
       table   which       days  rows   bytes  rule
-      main/T  2024-03-01     1     1  1.4 kB  policy.toml:2
+      main/T  2024-03-01     1     1  1.2 kB  policy.toml:2
 
-    RETIRE: 1 day, 1 row, 1.4 kB; destroyed from 2024-03-09
+    RETIRE: 1 day, 1 row, 1.2 kB; destroyed from 2024-03-09
       table   which       days  rows   bytes  rule
-      main/T  2024-03-03     1     1  1.4 kB  policy.toml:2
+      main/T  2024-03-03     1     1  1.2 kB  policy.toml:2
 
-    DUE, BUT WAITS: 4 days, 4 rows, 5.6 kB
+    DUE, BUT WAITS: 4 days, 4 rows, 4.9 kB
       table        which                    days  rows   bytes  rule
-      main/Longer  2024-03-01 … 2024-03-03     3     3  4.2 kB  policy.toml:7  its rule was shortened on 2024-03-07: waits until 2024-04-07
-      main/New     2024-03-02                  1     1  1.4 kB  policy.toml:2  needs approval: it would be the first retirement in this table under this rule
+      main/Longer  2024-03-01 … 2024-03-03     3     3  3.7 kB  policy.toml:7  its rule was shortened on 2024-03-07: waits until 2024-04-07
+      main/New     2024-03-02                  1     1  1.2 kB  policy.toml:2  needs approval: it would be the first retirement in this table under this rule
 
-    retired: 1 day, 1 row, 1.4 kB; destroyed from 2024-03-08
+    retired: 1 day, 1 row, 1.2 kB; destroyed from 2024-03-08
       table   which       days  rows   bytes  rule
-      main/T  2024-03-02     1     1  1.4 kB  policy.toml:2
+      main/T  2024-03-02     1     1  1.2 kB  policy.toml:2
 
     ARCHIVE: 1 raw object, 47 B
       table   days        objects  bytes  rule
@@ -260,11 +260,11 @@ fn the_plan_in_words() {
       table     days                     objects  bytes  rule
       main/Raw  2024-03-01 … 2024-03-06        6  282 B  policy.toml:10  stays raw (archive = false)
 
-    kept: 12 days, 12 rows, 8.7 kB
+    kept: 12 days, 12 rows, 7.6 kB
       table           which                    days  rows   bytes  rule
-      main/Longer     2024-03-04 … 2024-03-06     3     3  4.2 kB  policy.toml:7   the first expires on 2024-04-07
+      main/Longer     2024-03-04 … 2024-03-06     3     3  3.7 kB  policy.toml:7   the first expires on 2024-04-07
       main/Raw (raw)  2024-03-01 … 2024-03-06     6     6   282 B  policy.toml:10  the first expires on 2024-04-03
-      main/T          2024-03-04 … 2024-03-06     3     3  4.2 kB  policy.toml:2   the first expires on 2024-03-08
+      main/T          2024-03-04 … 2024-03-06     3     3  3.6 kB  policy.toml:2   the first expires on 2024-03-08
 
     to consent: holdfast plan --out plan.json, then holdfast approve plan.json --reason "…"
     "#);

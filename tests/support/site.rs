@@ -337,6 +337,7 @@ impl Site {
             store_clock: Box::new(move || Ok(apart)),
             simulation: self.simulation,
             memory: self.memory,
+            zstd_level: 3,
             threads: self.threads,
             take_lease: Box::new(move || Ok(Box::new(LocalLease::take(&ledger, "a story")?))),
             ids: Box::new(move || format!("{:08x}", ids.fetch_add(1, Ordering::Relaxed))),

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use holdfast::archive::{read_bytes, read_items};
-use holdfast::ledger::{Armed, Chain, Counts, Lease, Month, Stage, Why};
+use holdfast::ledger::{Armed, Body, Chain, Counts, HoldScope, Lease, Month, SAVE_AFTER, Stage, State, Why};
+use holdfast::names::TableName;
 use holdfast::pipeline::{Context, Request, RunReport, Source, Unwatched, approve, plan, retry, run};
 use holdfast::policy::{PolicyFile, PolicySet};
 use holdfast::restore::{RecordSink, RestoreRequest, restore};
@@ -163,6 +164,7 @@ impl World {
             store_clock: Box::new(|| Ok(None)),
             simulation: false,
             memory: 64 << 20,
+            zstd_level: 3,
             threads: 1,
             take_lease: Box::new(|| Ok(Box::new(FreeLease))),
             ids: Box::new(move || format!("r{runner}i{}", count.fetch_add(1, Ordering::Relaxed))),
@@ -199,6 +201,21 @@ impl World {
     /// The ledger as it can be read now.
     pub fn chain(&self) -> holdfast::Result<Chain> {
         Chain::open(self.store("ledger", None, None), "test", Box::new(String::new))
+    }
+
+    /// Makes the ledger so long that the next run saves the state: holds on nothing, placed and released.
+    pub fn lengthen(&self, now: &str) {
+        let mut chain = self.chain().unwrap();
+        let text = chain.seal("nothing").unwrap();
+        let scope = HoldScope { tables: vec![TableName::new("main", "Nothing")], ..HoldScope::default() };
+        for number in 0..SAVE_AFTER {
+            let (hold, text) = (format!("case {}", number / 2), text.clone());
+            let body = match number % 2 {
+                0 => Body::HoldPlaced { hold, scope: scope.clone(), text },
+                _ => Body::HoldReleased { hold, text },
+            };
+            chain.append_or_end(now.parse().unwrap(), body).unwrap();
+        }
     }
 
     pub fn verify(&self) -> holdfast::Result<Verification> {
@@ -301,13 +318,17 @@ impl World {
         named.extend(state.quarantine.iter().flat_map(|kept| [kept.file.data.clone(), kept.file.index.clone()]));
         unnamed("archive", &self.files("archive"), &named, &mut ends);
         let mut named = BTreeSet::from(["head.json", "inventory.json"].map(str::to_owned));
-        for beside in ["lease.json", "clock.json"] {
+        for beside in ["lease.json", "clock.json", "state.json"] {
             named.extend(self.path("ledger").join(beside).exists().then(|| beside.to_owned()));
         }
         named.extend((0..state.next_seq()).map(|seq| format!("{seq:012}.json")));
         named.extend((0..state.next_seq()).flat_map(|seq| self.sealed_by(seq)));
         named.extend(state.attachments.iter().map(|sha256| format!("attachments/{sha256}")));
         unnamed("ledger", &self.files("ledger"), &named, &mut ends);
+        // Whatever was folded, saving it loses nothing.
+        let saved = serde_json::to_string(state).unwrap();
+        let read: State = serde_json::from_str(&saved).unwrap();
+        ends.extend((serde_json::to_string(&read).unwrap() != saved).then(|| "the state cannot be saved".to_owned()));
         let verified = self.verify().unwrap();
         for finding in verified.damage.iter().chain(&verified.foreign).chain(&verified.notes) {
             ends.push(format!("verify: {}: {}", finding.what, finding.why));

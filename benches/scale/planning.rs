@@ -1,8 +1,4 @@
 //! Planning at size: a million raw objects, and ten years of days in a hundred tables. No store, no clock in the decision.
-//!
-//! `cargo bench --bench plan`
-
-#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark prints and reads the clock")]
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -22,7 +18,8 @@ const TABLES: usize = 100;
 const DAYS: usize = 3_650;
 const OBJECTS: usize = 1_000_000;
 
-fn main() {
+/// Plans once, and says how long each part took.
+pub fn plan() {
     let now: Timestamp = "2026-03-01T02:00:00Z".parse().unwrap_or(Timestamp::UNIX_EPOCH);
     let history = History::new(vec![(now, policies())]);
     let (state, objects) = (state(), objects(now));
@@ -44,15 +41,15 @@ fn main() {
     let days: Expiry = timed("days", || expiry(&inputs));
     let merging = timed("merges", || merges(&state, &history, now, TARGET_BYTES, 512 << 20, &|_| true));
     let document = timed("document", || PlanDocument::new(&inputs, "", &plan, &cleared, days, merging));
-    println!("planned in {:.2} s", began.elapsed().as_secs_f64());
+    println!("  planned in {:.2} s", began.elapsed().as_secs_f64());
     let bytes = timed("as JSON", || serde_json::to_vec(&document).map_or(0, |bytes| bytes.len()));
-    println!("{} raw objects, {} days, {bytes} bytes of JSON", document.objects.len(), document.days.len());
+    println!("  {} raw objects, {} days, {bytes} bytes of JSON", document.objects.len(), document.days.len());
 }
 
 fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
     let began = Instant::now();
     let done = work();
-    println!("{what:<12} {:>6.2} s", began.elapsed().as_secs_f64());
+    println!("  {what:<12} {:>6.2} s", began.elapsed().as_secs_f64());
     done
 }
 
