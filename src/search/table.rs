@@ -30,7 +30,7 @@ use object_store::ObjectStore;
 
 use super::exec::{LogicalExec, RawExec};
 use super::footers::{Footers, IndexedReaders};
-use super::index::{Months, TableIndex, needles, without};
+use super::index::{Months, TableIndex, entry, needles, without};
 use super::logical::{LogicalRows, Uncast, sql_fields};
 use super::prune::{Range, conflicts, days_since_1970, kept};
 use super::raw::RawRows;
@@ -45,6 +45,9 @@ pub const STORE_URL: &str = "holdfast://archive/";
 
 /// Segments are read apart by which of their columns need `_hf_rest`; with more groups than this, all of them together.
 const MOST_GROUPS: usize = 8;
+
+/// A segment of no more rows is one page a column, as we write it.
+const FEW_ROWS: u64 = 20_000;
 
 /// One table, for one query.
 pub struct ArchiveTable {
@@ -126,8 +129,13 @@ impl ArchiveTable {
         let schema = TableSchema::builder(Arc::new(Schema::new(file))).with_table_partition_cols(partitions).build();
         let whole = Arc::clone(schema.table_schema());
         let projection = fields.iter().map(|field| whole.index_of(field.name())).collect::<Result<Vec<_>, _>>()?;
-        let options =
+        let mut options =
             TableParquetOptions { global: state.config_options().execution.parquet.clone(), ..Default::default() };
+        // Of a segment of few rows the index has told all that its own filters and page index could.
+        let is_told = |segment: &&Segment| segment.digest.rows <= FEW_ROWS && entry(months, segment).is_some();
+        if segments.iter().all(is_told) {
+            (options.global.enable_page_index, options.global.bloom_filter_on_read) = (false, false);
+        }
         let mut wanted: BTreeSet<String> = fields.iter().map(|field| field.name().clone()).collect();
         wanted.extend(filter.iter().flat_map(|filter| filter.column_refs()).map(|column| column.name.clone()));
         let runtime = state.runtime_env();
