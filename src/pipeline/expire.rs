@@ -401,15 +401,14 @@ fn left_behind(
             let path = meta.location.to_string();
             let relative = known.relative(&path).unwrap_or_default();
             if !known.segments.contains_key(relative) && !known.retired.contains_key(relative) {
-                done.errors.push(
-                    Error::new(
-                        Kind::Decision,
-                        format!("looking at what is left of a destroyed day in {table}"),
-                        format!("{path} is there, and no ledger entry knows it"),
-                    )
-                    .with_hint("it may hold records that had to go: find out who wrote it, and remove it by hand")
-                    .of_table(table),
+                let reason = format!("{path} is there, and no ledger entry knows it");
+                let unknown = Error::new(
+                    Kind::Decision,
+                    format!("looking at what is left of a destroyed day in {table}"),
+                    reason,
                 );
+                let hint = "it may hold records that had to go: find out who wrote it, and remove it by hand";
+                done.errors.push(unknown.with_hint(hint).of_table(table));
             }
         }
     }
