@@ -42,10 +42,7 @@ fn questions(needle: &str, common: &str) -> Vec<(&'static str, String)> {
         ),
         ("absent in one day", format!("SELECT Computer FROM SecurityEvent WHERE {one} AND Account = 'nobody at all'")),
         ("needle over everything", format!("SELECT Computer, EventID FROM SecurityEvent WHERE Account = '{needle}'")),
-        (
-            "an account of most days",
-            format!("SELECT Computer, EventID FROM SecurityEvent WHERE Account = '{common}'"),
-        ),
+        ("an account of most days", format!("SELECT Computer, EventID FROM SecurityEvent WHERE Account = '{common}'")),
         ("absent over everything", "SELECT Computer FROM SecurityEvent WHERE Account = 'nobody at all'".into()),
         (
             "count by EventID by day",
@@ -81,7 +78,9 @@ fn main() {
     write_index(folder, &table);
     // Of all accounts the one in the fewest rows, and one in very many.
     let account = |order: &str| {
-        let sql = format!("SELECT Account FROM SecurityEvent WHERE Account IS NOT NULL GROUP BY 1 ORDER BY count(*) {order}, 1 LIMIT 1");
+        let sql = format!(
+            "SELECT Account FROM SecurityEvent WHERE Account IS NOT NULL GROUP BY 1 ORDER BY count(*) {order}, 1 LIMIT 1"
+        );
         let found = ours(folder, &sql).2;
         found.split("\"Account\":\"").nth(1).unwrap().split('"').next().unwrap().replace("\\\\", "\\")
     };
@@ -117,8 +116,11 @@ fn write_index(folder: &Path, table: &Path) {
     }
     let run = || {
         let started = Instant::now();
-        let status =
-            holdfast(folder).args(["run", "--as-of", "2026-03-31"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let status = holdfast(folder)
+            .args(["run", "--as-of", "2026-03-31"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
         assert!(status.unwrap().success(), "the run failed");
         started.elapsed()
     };

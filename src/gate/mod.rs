@@ -92,6 +92,8 @@ fn covers(scope: &HoldScope, subject: &Subject) -> bool {
         Subject::Segment { table, day, .. } => scope.covers(table, Some(*day)),
         Subject::Raw { table, .. } | Subject::Quarantine { table, .. } => scope.covers(table, None),
         // Copies of what was never committed, logs and lists: a hold protects records, not these.
-        Subject::Partial { .. } | Subject::DeltaLog { .. } | Subject::Index { .. } | Subject::Attachment { .. } => false,
+        Subject::Partial { .. } | Subject::DeltaLog { .. } | Subject::Index { .. } | Subject::Attachment { .. } => {
+            false
+        }
     }
 }

@@ -71,7 +71,9 @@ impl Footers {
         for mut found in by_month.into_values() {
             found.sort_by_key(|(_, entry, _)| entry.footer.start);
             for together in stretches(&found) {
-                let (Some((month, first, _)), Some((_, last, _))) = (together.first(), together.last()) else { continue };
+                let (Some((month, first, _)), Some((_, last, _))) = (together.first(), together.last()) else {
+                    continue;
+                };
                 let stretch = Arc::new(Stretch {
                     month: Arc::clone(month),
                     range: first.footer.start..last.footer.end(),

@@ -96,12 +96,7 @@ impl TableIndex {
         }
     }
 
-    async fn open(
-        &self,
-        month: Month,
-        size: u64,
-        pool: &Arc<dyn MemoryPool>,
-    ) -> (Month, Option<Arc<LoadedMonth>>) {
+    async fn open(&self, month: Month, size: u64, pool: &Arc<dyn MemoryPool>) -> (Month, Option<Arc<LoadedMonth>>) {
         let opened = match IndexObject::open(Arc::clone(&self.store), index_location(&self.table, month), size).await {
             Ok(object) => {
                 let room = MemoryConsumer::new("index").register(pool);

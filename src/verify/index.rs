@@ -19,7 +19,8 @@ use crate::storage::Store;
 
 const INDEX_MEANING: &str = "searches open its segments instead, and no answer changes; remove the file, and the next run writes it \
     anew from the segments";
-const TRACE_MEANING: &str = "it may tell of values that had to go; the next run replaces it, and destroys nothing of its month before";
+const TRACE_MEANING: &str =
+    "it may tell of values that had to go; the next run replaces it, and destroys nothing of its month before";
 const NOTES_MEANING: &str = "the next run opens each index of the table once, and writes it anew";
 
 /// Checks all index objects of a table.

@@ -11,7 +11,8 @@ use crate::expiring::{days, defaults};
 use crate::site::Site;
 use crate::standing::indexed;
 
-const POLICY: &str = "version = 1\n[defaults]\narchive_after = \"0d\"\nretain = \"730d\"\nindex = [\"account\", \"code\"]\n";
+const POLICY: &str =
+    "version = 1\n[defaults]\narchive_after = \"0d\"\nretain = \"730d\"\nindex = [\"account\", \"code\"]\n";
 
 fn record(day: u8, account: &str, code: &str) -> String {
     format!(

@@ -43,7 +43,8 @@ pub fn index_segment(archive: &Store, table: &TableName, segment: &Segment) -> R
         ));
     }
     let file = chunks(archive, &path)?;
-    read(file).map_err(|error| Error::from_source(Kind::Damaged, format!("indexing {}", archive.describe(&path)), error))
+    read(file)
+        .map_err(|error| Error::from_source(Kind::Damaged, format!("indexing {}", archive.describe(&path)), error))
 }
 
 /// Compares what an index says of a segment with the segment; what is wrong there, if anything is. Errs if the segment is

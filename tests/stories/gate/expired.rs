@@ -466,7 +466,8 @@ fn no_segment_goes_while_an_index_names_it() {
     let key = (table().key(), Month::of(day(OLD)));
     let (merged, _) = Story::merged();
     for (mut story, superseded) in [(Story::retired("2024-03-12", false), false), (merged, true)] {
-        let prove = |story: &Story| if superseded { story.superseded() } else { story.old_stays(&term(), "2024-03-15") };
+        let prove =
+            |story: &Story| if superseded { story.superseded() } else { story.old_stays(&term(), "2024-03-15") };
         assert_eq!(prove(&story), None);
         let named = [story.old.path.clone(), story.young.path.clone()].into();
         story.measured.indexed.insert(key.clone(), named);
