@@ -46,7 +46,7 @@ pub const STORE_URL: &str = "holdfast://archive/";
 /// Segments are read apart by which of their columns need `_hf_rest`; with more groups than this, all of them together.
 const MOST_GROUPS: usize = 8;
 
-/// A segment of no more rows is one page a column, as we write it.
+/// A segment of no more rows has a page or few a column: too few to be told apart.
 const FEW_ROWS: u64 = 20_000;
 
 /// One table, for one query.

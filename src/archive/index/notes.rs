@@ -30,13 +30,15 @@ pub struct Note {
 #[serde(deny_unknown_fields)]
 pub struct Notes {
     version: u8,
+    /// The table's Delta version then, if every month was written: while it is the same, no month has changed.
+    pub delta: Option<u64>,
     /// By month, as `2024-03`.
     pub months: BTreeMap<String, Note>,
 }
 
 impl Notes {
     pub fn new() -> Self {
-        Notes { version: VERSION, months: BTreeMap::new() }
+        Notes { version: VERSION, delta: None, months: BTreeMap::new() }
     }
 
     /// None: these are no notes, or not of this version.

@@ -170,6 +170,7 @@ fn segments_out_of_order_and_other_footers_are_refused() {
 #[test]
 fn notes_are_what_was_written_or_none() {
     let mut notes = Notes::new();
+    notes.delta = Some(7);
     let note = |bytes| Note { segments: format!("{bytes:032x}"), bytes };
     notes.months.extend([("2024-03".to_owned(), note(7)), ("2024-04".to_owned(), note(8))]);
     let bytes = notes.print();

@@ -85,15 +85,19 @@ fn refresh_table(context: &Context, known: &KnownTable, watching: bool, armed: b
             Some((Month::of_index(relative)?, meta.size))
         })
         .collect();
+    let place = notes_location(&known.name);
+    let before = archive.get(&place)?.and_then(|bytes| Notes::parse(&bytes)).unwrap_or_else(Notes::new);
+    if !watching && known.retired.is_empty() && stands(&before, known, &listed, armed) {
+        return Ok(Vec::new());
+    }
     let mut live: BTreeMap<Month, Vec<&Segment>> = BTreeMap::new();
     for (segment, _) in known.segments.values() {
         live.entry(Month::of(segment.day)).or_default().push(segment);
     }
     // What is to be destroyed must not be named: there, notes are not enough.
     let going: BTreeSet<Month> = known.retired.values().map(|retired| Month::of(retired.segment.day)).collect();
-    let place = notes_location(&known.name);
-    let before = archive.get(&place)?.and_then(|bytes| Notes::parse(&bytes)).unwrap_or_else(Notes::new);
     let mut after = Notes::new();
+    after.delta = Some(known.version);
     let mut empty = Vec::new();
     for month in live.keys().chain(listed.keys()).copied().collect::<BTreeSet<Month>>() {
         let (segments, name) = (live.get(&month).map_or(&[][..], Vec::as_slice), month.to_string());
@@ -110,14 +114,16 @@ fn refresh_table(context: &Context, known: &KnownTable, watching: bool, armed: b
             continue;
         }
         if context.stopping() {
+            after.delta = None;
             break;
         }
         match refresh_month(archive, known, month, segments, size) {
-            Ok(bytes) => {
-                let note = |bytes| (name, Note { segments: wanted, bytes });
-                after.months.extend(bytes.map(note));
+            Ok(Some(bytes)) => {
+                after.months.insert(name, Note { segments: wanted, bytes });
             }
+            Ok(None) => after.delta = None,
             Err(error) => {
+                after.delta = None;
                 tracing::warn!(table = %known.name, %month, %error, "a month's index could not be written");
             }
         }
@@ -126,6 +132,18 @@ fn refresh_table(context: &Context, known: &KnownTable, watching: bool, armed: b
         archive.put(&place, after.print(), Put::Overwrite)?;
     }
     Ok(empty)
+}
+
+/// True if no month can have changed: nothing was committed since the notes, and what they tell of is there.
+fn stands(notes: &Notes, known: &KnownTable, listed: &BTreeMap<Month, u64>, armed: bool) -> bool {
+    let nothing = fingerprint([]);
+    notes.delta == Some(known.version)
+        && notes.months.len() == listed.len()
+        && listed.iter().all(|(month, size)| {
+            let note = notes.months.get(&month.to_string());
+            // What is empty goes as soon as it may.
+            note.is_some_and(|note| note.bytes == *size && !(armed && note.segments == nothing))
+        })
 }
 
 /// Writes a month's index, unless it names just these segments. Gives its bytes; none: it does not name them all.
