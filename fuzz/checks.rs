@@ -228,7 +228,8 @@ mod tests {
 
     #[test]
     fn the_corpus_of_the_fuzzer_holds() {
-        let targets: [(&str, fn(&[u8])); 4] =
+        type Check = fn(&[u8]);
+        let targets: [(&str, Check); 4] =
             [("decode", super::decode), ("vector", super::vector), ("number", super::number), ("time", super::time)];
         for (target, check) in targets {
             assert!(run(target, check) >= 8, "{target} has hardly a corpus");

@@ -91,6 +91,7 @@ impl House {
             approvers: 1,
             store_clock: Box::new(|| Ok(None)),
             simulation: true,
+            zstd_level: 3,
             memory: 64 << 20,
             threads: 2,
             take_lease: Box::new(|| Ok(Box::new(FreeLease))),

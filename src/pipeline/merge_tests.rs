@@ -145,7 +145,7 @@ proptest! {
         records.retain(|record| seen.insert(record.clone()));
         prop_assume!(records.len() >= 8);
         let mut house = House::new(POLICY);
-        house.archive_each("T", &records.iter().map(|record| lines(&[record.clone()])).collect::<Vec<_>>());
+        house.archive_each("T", &records.iter().map(|record| lines(std::slice::from_ref(record))).collect::<Vec<_>>());
         prop_assert_eq!(house.live("T").len(), records.len());
         let (before, sources) = (house.restored("T"), house.sources("T"));
         let segments = house.live("T");

@@ -33,10 +33,11 @@ pub struct Inspected {
 /// cannot be read at all.
 pub fn inspect(store: &Store, planned: &Planned, max_record: usize, most_held: usize) -> Result<Inspected> {
     let object = &planned.object;
-    if planned.known.is_none() && object.size <= most_held as u64 {
-        if let Some(inspected) = inspect_held(store, object, most_held)? {
-            return Ok(inspected);
-        }
+    if planned.known.is_none()
+        && object.size <= most_held as u64
+        && let Some(inspected) = inspect_held(store, object, most_held)?
+    {
+        return Ok(inspected);
     }
     let (encoding, foreign) = first_bytes(store, &object.path)?;
     let resumed = match &planned.known {

@@ -52,6 +52,9 @@ struct Place {
     leaves: Vec<usize>,
 }
 
+/// A segment that an index knows.
+type Found<'a> = (&'a Arc<LoadedMonth>, &'a Entry, &'a Segment);
+
 impl Footers {
     /// Of these segments, as far as the index knows them. Statistics are wanted of `columns`.
     pub fn of(
@@ -61,7 +64,7 @@ impl Footers {
         columns: &BTreeSet<String>,
         pool: &Arc<dyn MemoryPool>,
     ) -> Self {
-        let mut by_month: BTreeMap<Month, Vec<(&Arc<LoadedMonth>, &Entry, &Segment)>> = BTreeMap::new();
+        let mut by_month: BTreeMap<Month, Vec<Found<'_>>> = BTreeMap::new();
         for segment in segments {
             if let Some((month, entry)) = entry(months, segment) {
                 by_month.entry(Month::of(segment.day)).or_default().push((month, entry, segment));

@@ -253,8 +253,8 @@ impl Draw {
 fn drawn(draw: &mut Draw) -> String {
     let number = draw.below(7);
     match draw.below(12) {
-        0 | 1 | 2 => format!("\"v{number}\""),
-        3 | 4 | 5 => format!("{number}"),
+        0..=2 => format!("\"v{number}\""),
+        3..=5 => format!("{number}"),
         6 => format!("\"{number}\""),
         7 => format!("{number}.0"),
         8 => "null".into(),

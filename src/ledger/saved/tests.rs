@@ -31,7 +31,7 @@ impl Shelf {
         append(&mut chain, Body::BatchIntended { batch, purpose: Purpose::Archive, tables, inputs });
         while chain.state().next_seq() < entries {
             let number = chain.state().next_seq();
-            append(&mut chain, if number % 3 == 0 { released(number - 1) } else { placed(number) });
+            append(&mut chain, if number.is_multiple_of(3) { released(number - 1) } else { placed(number) });
         }
         shelf
     }
