@@ -401,14 +401,10 @@ fn left_behind(
             let path = meta.location.to_string();
             let relative = known.relative(&path).unwrap_or_default();
             if !known.segments.contains_key(relative) && !known.retired.contains_key(relative) {
+                let attempted = format!("looking at what is left of a destroyed day in {table}");
                 let reason = format!("{path} is there, and no ledger entry knows it");
-                let unknown = Error::new(
-                    Kind::Decision,
-                    format!("looking at what is left of a destroyed day in {table}"),
-                    reason,
-                );
                 let hint = "it may hold records that had to go: find out who wrote it, and remove it by hand";
-                done.errors.push(unknown.with_hint(hint).of_table(table));
+                done.errors.push(Error::new(Kind::Decision, attempted, reason).with_hint(hint).of_table(table));
             }
         }
     }
