@@ -29,11 +29,11 @@ const MOST_ROWS: usize = 1 << (32 - LANE_BITS);
 pub struct RowMeta {
     /// UTC day: the partition.
     pub day: Date,
-    /// The part, as [`RowBuffer::part`] numbered it.
+    /// The part, as [`RowBuffer::part`](super::rows::RowBuffer::part) numbered it.
     pub part: u16,
     /// Microseconds since 1970 UTC: rows are sorted by it.
     pub micros: i64,
-    /// The raw object, as [`RowBuffer::source`] numbered it.
+    /// The raw object, as [`RowBuffer::source`](super::rows::RowBuffer::source) numbered it.
     pub source: u32,
 }
 

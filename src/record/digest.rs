@@ -57,7 +57,7 @@ impl RecordHasher {
         self.sum = self.sum.wrapping_add(xxh3_128(&self.scratch));
     }
 
-    /// Counts a member whose field a [`FieldHasher`] has digested.
+    /// Counts a member whose field a [`FieldHasher`](super::field::FieldHasher) has digested.
     #[inline]
     pub fn field(&mut self, digest: u128) {
         self.sum = self.sum.wrapping_add(digest);
