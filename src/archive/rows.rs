@@ -10,7 +10,6 @@ use super::lane::{LANE_BITS, Row};
 use super::schema::TableSchema;
 use super::survey::Survey;
 use crate::error::{Error, Kind, Result};
-use crate::record::digest::SetDigest;
 
 pub use super::lane::{Lane, RowMeta};
 
@@ -190,15 +189,6 @@ pub struct Group {
     pub part: u16,
     /// In the order of their time, then of their arrival.
     pub rows: Vec<RowRef>,
-}
-
-impl Group {
-    /// Of the records, as they were kept.
-    pub fn digest(&self, buffer: &RowBuffer) -> SetDigest {
-        let mut digest = SetDigest::default();
-        self.rows.iter().for_each(|&row| digest.add(buffer.digest(row)));
-        digest
-    }
 }
 
 /// All rows by day and part: days in order, parts as they are numbered.

@@ -60,16 +60,6 @@ impl LearnedKeys {
         2 * self.bytes + self.keys.len() * (size_of::<Learned>() + 2 * size_of::<(Box<[u8]>, u32)>())
     }
 
-    /// One more than the largest number given.
-    pub fn len(&self) -> usize {
-        self.keys.len()
-    }
-
-    /// Never: the place before a record's first key counts.
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
     pub(super) fn begin(&mut self) {
         self.last = START;
         self.numbers.clear();

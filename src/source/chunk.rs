@@ -27,19 +27,6 @@ pub struct TakenLine {
 }
 
 impl Chunk {
-    /// Bytes that it holds.
-    pub fn len(&self) -> usize {
-        match self {
-            Chunk::Stretch { bytes, .. } => bytes.len(),
-            Chunk::Lines { bytes, .. } => bytes.len(),
-        }
-    }
-
-    /// True if it holds nothing.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Gives `see` one line after the other. Lines of more than `max_record` bytes come as a whole, as
     /// [`Line::Oversized`]; the first error of `see` ends it.
     pub fn each_line<E>(&self, max_record: usize, mut see: impl FnMut(Line<'_>) -> Result<(), E>) -> Result<(), E> {
