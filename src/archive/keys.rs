@@ -43,23 +43,17 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// `survey` is what was seen of the batch before.
-    pub(super) fn new(schema: &TableSchema, survey: Survey) -> Self {
-        let mut keys = Keys {
+    pub(super) fn new(schema: &TableSchema) -> Self {
+        Keys {
             schema: schema.clone(),
+            survey: Survey::default(),
             new_columns: 0,
             by_fold: HashMap::new(),
             slots: Vec::new(),
-            seen: vec![(0, 0); survey.columns.len()],
+            seen: Vec::new(),
             record: 0,
             chunk: 0,
-            survey,
-        };
-        for (at, column) in keys.survey.columns.iter().enumerate() {
-            keys.by_fold.insert(fold(&column.name), at as u32);
-            keys.new_columns += usize::from(keys.schema.column(&column.name).is_none());
         }
-        keys
     }
 
     pub(super) fn survey(&self) -> &Survey {
@@ -174,7 +168,7 @@ impl Keys {
     }
 }
 
-/// Looks at the records of a batch that does not fit in memory, so that types are decided over all of it.
+/// Looks at records of which no rows are kept, so that types are decided over all of them.
 #[derive(Debug)]
 pub struct Surveyor {
     learned: LearnedKeys,
@@ -184,11 +178,11 @@ pub struct Surveyor {
 }
 
 impl Surveyor {
-    /// Goes on from what was seen of the batch so far ([`super::rows::RowBuffer::survey`], or an empty survey).
-    pub fn resume(schema: &TableSchema, survey: Survey) -> Self {
+    /// `schema` is that of the table so far.
+    pub fn new(schema: &TableSchema) -> Self {
         Surveyor {
             learned: LearnedKeys::default(),
-            keys: Keys::new(schema, survey),
+            keys: Keys::new(schema),
             members: Vec::new(),
             slots: Vec::new(),
         }
@@ -224,7 +218,7 @@ mod tests {
 
     fn keys() -> Surveyor {
         let schema = TableSchema::new(find("SecurityEvent"), Some("TimeGenerated")).unwrap();
-        Surveyor::resume(&schema, Survey::default())
+        Surveyor::new(&schema)
     }
 
     #[test]

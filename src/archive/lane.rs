@@ -10,7 +10,6 @@ use jiff::civil::Date;
 use super::column::{Column, Full, Hint, grow};
 use super::keys::{Keys, Slot};
 use super::schema::TableSchema;
-use super::survey::Survey;
 use crate::error::{Error, Kind, Result};
 use crate::record::digest::RecordHasher;
 use crate::record::field::FieldHasher;
@@ -84,7 +83,7 @@ impl Lane {
         Lane {
             learned: LearnedKeys::default(),
             members: Vec::new(),
-            keys: Keys::new(schema, Survey::default()),
+            keys: Keys::new(schema),
             slots: Vec::new(),
             placed: Vec::new(),
             columns: Vec::new(),

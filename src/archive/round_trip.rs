@@ -251,8 +251,8 @@ proptest! {
         let mut buffer = RowBuffer::new(&schema, 2);
         let (head, tail) = records.split_at(held.min(records.len()));
         head.iter().enumerate().for_each(|(at, record)| push(&mut buffer, at, record, Some("TimeGenerated")));
-        let mut surveyor = Surveyor::resume(&schema, buffer.survey());
-        tail.iter().for_each(|record| surveyor.observe(record).unwrap());
+        let mut surveyor = Surveyor::new(&schema);
+        records.iter().for_each(|record| surveyor.observe(record).unwrap());
         schema.decide(surveyor.survey());
         let decided = schema.columns().to_vec();
         let mut written = write(&buffer, &mut schema, &SegmentOptions::default());

@@ -200,7 +200,7 @@ impl TableSchema {
     }
 
     /// Adds a column for each name that a whole batch was surveyed for, had a value, and may be one; in the order of
-    /// first sight. Says how many. Types are never reconsidered: survey all of the table's first batch before.
+    /// first sight. Says how many. Types are never reconsidered; [`TableSchema::misjudged`] tells of what they do not hold.
     pub fn decide(&mut self, survey: &Survey) -> usize {
         let before = self.columns.len();
         for surveyed in &survey.columns {
@@ -210,6 +210,20 @@ impl TableSchema {
             }
         }
         self.columns.len() - before
+    }
+
+    /// A column that was decided over a part of a batch, and that the whole of it gives another type.
+    pub fn misjudged<'a>(&self, survey: &'a Survey) -> Option<&'a str> {
+        let catalogued = |name| self.catalogued.as_ref().is_some_and(|table| table.column(name).is_some());
+        let differs = |at: usize, kind| self.columns[at].kind != kind;
+        let columns = survey.columns.iter().filter(|surveyed| !surveyed.known && !catalogued(&surveyed.name));
+        columns
+            .filter(|surveyed| {
+                let decided = self.column(&surveyed.name).zip(surveyed.kinds.decide());
+                decided.is_some_and(|(at, kind)| differs(at, kind))
+            })
+            .map(|surveyed| surveyed.name.as_str())
+            .next()
     }
 
     fn append(&mut self, name: &str, kind: ColumnType) -> usize {

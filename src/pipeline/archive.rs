@@ -10,10 +10,11 @@ use super::commit::commit_prepared;
 use super::context::{Context, Event};
 use super::destroy::Stores;
 use super::recover::sweep;
-use super::written::{Stopped, Written};
+use super::written::{Stopped, Written, misjudged};
 use crate::archive::Table;
 use crate::archive::catalogue;
 use crate::archive::schema::TableSchema;
+use crate::archive::survey::Survey;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{
     Append, Armed, Batch, BatchInput, Body, Chain, Counts, HoldScope, ObjectId, PreparedTable, Purpose, Stage, State,
@@ -55,9 +56,11 @@ pub fn archive_step(
     let mut excluded: HashSet<ObjectId> = HashSet::new();
     let mut failed = Vec::new();
     let (mut intake, decided) = (intake, Protection::of(chain.state()));
+    let mut surveyed = Survey::default();
     loop {
         let table = open_ours(&context.archive, chain.state(), &table_name)?;
-        let schema = table_schema(&table, rule)?;
+        let mut schema = table_schema(&table, rule)?;
+        schema.decide(&surveyed);
         let batch = next_batch(chain, chain.state().next_seq());
         let inputs = chain.attach(archiving.objects.iter().map(|planned| BatchInput {
             source: planned.object.source.clone(),
@@ -99,6 +102,10 @@ pub fn archive_step(
                 excluded.insert(id);
                 failed.push(*error);
                 abandon(context, chain, &sources, &batch, &reason, armed, now)?;
+            }
+            Err(Stopped::Types { column, survey }) => {
+                surveyed = survey;
+                abandon(context, chain, &sources, &batch, &misjudged(&column), armed, now)?;
             }
             Err(Stopped::Failed(error)) => {
                 // If even this cannot be written, the next run finds the open intent.

@@ -1,7 +1,9 @@
 //! One batch from its raw objects to `prepared`: decode → judge → sort → encode → upload → read back → match.
 //!
 //! Nothing here commits or deletes. An object that fails before a row of it was kept is left out; one that fails later
-//! makes the batch begin again without it, since its rows may already stand in segments.
+//! makes the batch begin again without it, since its rows may already stand in segments. A column's type is decided over
+//! all values of the batch that brings it (DESIGN §6): where what was held is written out before all was read, a later
+//! value that the type does not hold makes the batch begin again, once, with what was seen of all of it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
@@ -13,11 +15,10 @@ use super::accounts::outcome;
 use super::context::{Context, Event};
 use super::decode::{Decoded, Decoders, Done, Terms, too_long};
 use super::limits::Limits;
-use super::read_object::{Inspected, inspect, lines, lines_to_survey, unread};
+use super::read_object::{Inspected, inspect, lines, unread};
 use super::write::SegmentWriter;
 use super::written::{Stopped, Written};
 use crate::archive::QuarantineWriter;
-use crate::archive::keys::Surveyor;
 use crate::archive::rows::{RowBuffer, groups};
 use crate::archive::schema::TableSchema;
 use crate::error::{Error, Kind, Result};
@@ -26,7 +27,7 @@ use crate::names::TableName;
 use crate::plan::{Archiving, Intake, Judge, Planned};
 use crate::policy::Rule;
 use crate::record::SetDigest;
-use crate::source::{ChunkReader, Encoding, Line, ObjectReader, Period, ReadFailure, Taken, cut};
+use crate::source::{ChunkReader, Encoding, ObjectReader, Period, ReadFailure, Taken, cut};
 use crate::storage::Store;
 
 /// The part of the rows that no part claims.
@@ -50,6 +51,8 @@ pub struct BatchWriter<'a> {
     digest: SetDigest,
     counts: Counts,
     main_part: u16,
+    /// A column whose type was decided before a value came that it does not hold.
+    misjudged: Option<String>,
 }
 
 /// Objects of a batch, as far as they were read.
@@ -63,13 +66,6 @@ struct Reading {
     /// The outcome of a duplicate, that of its original, and what earlier batches decoded of that.
     duplicates: Vec<(usize, usize, u64)>,
     failed: Vec<Error>,
-}
-
-/// What the objects of a batch are read from and judged by.
-struct Sources<'a> {
-    archiving: &'a Archiving,
-    stores: &'a BTreeMap<String, Store>,
-    state: &'a State,
 }
 
 impl<'a> BatchWriter<'a> {
@@ -101,6 +97,7 @@ impl<'a> BatchWriter<'a> {
             digest: SetDigest::default(),
             counts: Counts::default(),
             main_part,
+            misjudged: None,
         })
     }
 
@@ -112,7 +109,6 @@ impl<'a> BatchWriter<'a> {
         state: &State,
         excluded: &HashSet<ObjectId>,
     ) -> Result<Written, Stopped> {
-        let sources = Sources { archiving, stores, state };
         let mut reading = Reading::default();
         let lanes = std::mem::take(&mut self.buffer.lanes);
         std::thread::scope(|scope| {
@@ -121,7 +117,7 @@ impl<'a> BatchWriter<'a> {
                 let id = ObjectId { source: planned.object.source.clone(), path: planned.object.path.clone() };
                 let store = stores.get(&planned.object.source).filter(|_| !excluded.contains(&id));
                 let Some(store) = store else { continue };
-                self.object(&mut decoders, &mut reading, &sources, planned, store, &id)?;
+                self.object(&mut decoders, &mut reading, state, planned, store, &id)?;
             }
             self.settle(&mut decoders, &mut reading)?;
             self.buffer.lanes = decoders.take_lanes()?;
@@ -144,7 +140,7 @@ impl<'a> BatchWriter<'a> {
         &mut self,
         decoders: &mut Decoders,
         reading: &mut Reading,
-        sources: &Sources<'_>,
+        state: &State,
         planned: &Planned,
         store: &Store,
         id: &ObjectId,
@@ -164,7 +160,7 @@ impl<'a> BatchWriter<'a> {
         // each object's own: no other one's copy stands for it.
         let may_be_known = inspected.from == 0 && !self.intake.stays_raw;
         let key = (self.table.key(), inspected.sha256.clone());
-        if let Some(content) = sources.state.contents.get(&key).filter(|_| may_be_known) {
+        if let Some(content) = state.contents.get(&key).filter(|_| may_be_known) {
             let decoded = content.counts.decoded;
             let counts = Counts { decoded, duplicate: decoded, ..Counts::default() };
             self.counts.add(&counts);
@@ -185,10 +181,10 @@ impl<'a> BatchWriter<'a> {
                 self.counts.add(&counts);
                 reading.outcomes[place].counts = counts;
             } else {
-                self.records(decoders, reading, sources, planned, &inspected, store, id)?;
+                self.records(decoders, reading, planned, &inspected, store, id)?;
             }
             let continued = reading.outcomes[place].continues.as_ref();
-            let earlier = continued.and_then(|continued| sources.state.objects.get(continued));
+            let earlier = continued.and_then(|continued| state.objects.get(continued));
             let earlier = earlier.map_or(0, |known| known.counts.decoded);
             reading.contents.insert(inspected.sha256, (place, earlier));
         }
@@ -202,7 +198,6 @@ impl<'a> BatchWriter<'a> {
         &mut self,
         decoders: &mut Decoders,
         reading: &mut Reading,
-        sources: &Sources<'_>,
         planned: &Planned,
         inspected: &Inspected,
         store: &Store,
@@ -218,7 +213,7 @@ impl<'a> BatchWriter<'a> {
             for chunk in cut(held, 0, self.limits.chunk) {
                 let done = decoders.read(chunk, place, &terms)?;
                 self.take(done, reading)?;
-                self.flush_if_large(decoders, reading, sources)?;
+                self.flush_if_large(decoders, reading)?;
             }
             return Ok(());
         }
@@ -246,7 +241,7 @@ impl<'a> BatchWriter<'a> {
                     }
                 }
             }
-            self.flush_if_large(decoders, reading, sources)?;
+            self.flush_if_large(decoders, reading)?;
         }
         let reader = chunks.get_ref();
         if reader.is_complete() && hex::encode(reader.sha256()) != inspected.sha256 {
@@ -283,13 +278,12 @@ impl<'a> BatchWriter<'a> {
     }
 
     /// Writes out what is held if it takes too much.
-    fn flush_if_large(&mut self, decoders: &mut Decoders, reading: &mut Reading, sources: &Sources<'_>) -> Result<()> {
+    fn flush_if_large(&mut self, decoders: &mut Decoders, reading: &mut Reading) -> Result<()> {
         if decoders.bytes() < self.limits.buffer {
             return Ok(());
         }
         self.settle(decoders, reading)?;
         self.buffer.lanes = decoders.take_lanes()?;
-        self.survey_rest(sources)?;
         self.flush()?;
         decoders.give_lanes(std::mem::take(&mut self.buffer.lanes))
     }
@@ -318,13 +312,11 @@ impl<'a> BatchWriter<'a> {
         Ok(())
     }
 
-    /// Writes out what is held if it takes too much; for inputs that nothing surveyed, types are decided over what was
-    /// seen so far.
+    /// Writes out what is held if it takes too much.
     pub fn flush_if_full(&mut self) -> Result<()> {
         if self.buffer.bytes() < self.limits.buffer {
             return Ok(());
         }
-        self.schema.decide(&self.buffer.survey());
         self.flush()
     }
 
@@ -356,29 +348,18 @@ impl<'a> BatchWriter<'a> {
         }
     }
 
-    /// Types are decided over the whole batch: before the first rows are written, the rest is looked at.
-    fn survey_rest(&mut self, sources: &Sources<'_>) -> Result<()> {
-        if !self.segments.is_empty() {
+    /// Writes a segment for each day and part that is held, and reads it back. Types are decided over what was seen so far;
+    /// once a later value shows one to be wrong, the rest is only looked at.
+    fn flush(&mut self) -> Result<()> {
+        let survey = self.buffer.survey();
+        self.schema.decide(&survey);
+        if self.misjudged.is_none() {
+            self.misjudged = self.schema.misjudged(&survey).map(str::to_owned);
+        }
+        if self.misjudged.is_some() {
+            self.buffer.clear();
             return Ok(());
         }
-        let mut surveyor = Surveyor::resume(&self.schema, self.buffer.survey());
-        for planned in &sources.archiving.objects {
-            let Some(store) = sources.stores.get(&planned.object.source) else { continue };
-            // What cannot be read now is told when its turn comes.
-            let Ok(mut lines) = lines_to_survey(store, planned, self.limits.record) else { continue };
-            while let Ok(Some(line)) = lines.next() {
-                if let Line::Record { bytes, .. } = line {
-                    // What is no record is told when its turn comes, too.
-                    let _ = surveyor.observe(bytes);
-                }
-            }
-        }
-        self.schema.decide(surveyor.survey());
-        Ok(())
-    }
-
-    /// Writes a segment for each day and part that is held, and reads it back.
-    fn flush(&mut self) -> Result<()> {
         for group in groups(&self.buffer) {
             self.segments.push(self.writer.write(&self.buffer, &group, &mut self.schema)?);
         }
@@ -387,9 +368,11 @@ impl<'a> BatchWriter<'a> {
     }
 
     /// Writes what is left and checks that every record is accounted for.
-    pub fn finish(mut self) -> Result<Written> {
-        self.schema.decide(&self.buffer.survey());
+    pub fn finish(mut self) -> Result<Written, Stopped> {
         self.flush()?;
+        if let Some(column) = self.misjudged {
+            return Err(Stopped::Types { column, survey: self.buffer.survey() });
+        }
         let mut digest = SetDigest::default();
         for segment in &self.segments {
             digest.merge(&segment.digest);
@@ -403,7 +386,8 @@ impl<'a> BatchWriter<'a> {
                     digest.rows, self.digest.rows
                 ),
             )
-            .with_hint("nothing is lost: the raw objects stay; please report this"));
+            .with_hint("nothing is lost: the raw objects stay; please report this")
+            .into());
         }
         Ok(Written {
             schema: self.schema,

@@ -38,6 +38,8 @@ mod written;
 #[cfg(test)]
 mod intake_tests;
 #[cfg(test)]
+mod types_tests;
+#[cfg(test)]
 mod merge_tests;
 #[cfg(test)]
 mod testing;

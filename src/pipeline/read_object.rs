@@ -123,12 +123,6 @@ pub fn lines(
     lines.map_err(|error| unread(&object.path, error))
 }
 
-/// All lines of an object as it lies there now, to learn what its values are like.
-pub fn lines_to_survey(store: &Store, planned: &Planned, max_record: usize) -> Result<LineReader<ObjectReader>> {
-    let reader = ObjectReader::open(store, &planned.object)?;
-    LineReader::new(reader, max_record).map_err(|error| unread(&planned.object.path, error))
-}
-
 /// The error of an object that could not be read.
 pub fn unread(path: &str, error: io::Error) -> Error {
     let hint = "nothing of it was archived or cleared; the next run tries again";

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::archive::{Archived, abandon, next_batch, open_ours, prepare_and_commit, spelling, table_schema};
 use super::batch::BatchWriter;
 use super::context::{Context, Request};
@@ -17,11 +19,14 @@ use super::limits::Limits;
 use super::recover::recover;
 use super::run::new_nonce;
 use super::witness::check_witnesses;
+use super::written::{Stopped, Written, misjudged};
+use crate::archive::survey::Survey;
 use crate::archive::{read_bytes, read_items};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Armed, Body, Chain, ObjectId, Purpose, Quarantined, State};
 use crate::names::TableName;
 use crate::plan::{Intake, Terms};
+use crate::policy::Rule;
 use crate::source::{Line, LineReader};
 
 /// What a retry did for one table.
@@ -81,36 +86,7 @@ pub fn retry(context: &Context, request: &Request) -> Result<Vec<Retried>> {
             });
             continue;
         }
-        let table_name = spelling(chain.state(), &table);
-        let open = open_ours(&context.archive, chain.state(), &table_name)?;
-        let schema = table_schema(&open, &rule)?;
-        let batch = next_batch(&chain, chain.state().next_seq());
-        let inputs = chain.attach(files.iter().map(|quarantined| &quarantined.file))?;
-        let purpose = Purpose::Retry { batches: files.iter().map(|quarantined| quarantined.batch.clone()).collect() };
-        let intent = Body::BatchIntended { batch: batch.clone(), purpose, tables: vec![table_name.clone()], inputs };
-        chain.append_or_end(now, intent)?;
-        // Nothing is armed here: what has expired by now is retired by the next run, not expired on arrival.
-        let writer = BatchWriter::new(context, &rule, &table_name, &batch, schema, Intake::default(), now)?;
-        let written = read_quarantine(context, writer, &files);
-        let archived: Archived = match written
-            .and_then(|written| prepare_and_commit(context, &mut chain, &open, &batch, written, Vec::new(), now))
-        {
-            Ok(archived) => archived,
-            Err(error) => {
-                if let Err(second) = abandon(
-                    context,
-                    &mut chain,
-                    &context.source_stores(),
-                    &batch,
-                    &error.to_string(),
-                    Armed::default(),
-                    now,
-                ) {
-                    tracing::debug!(%second, batch, "the batch could not be abandoned; the next run settles it");
-                }
-                return Err(error);
-            }
-        };
+        let archived = retry_table(context, &mut chain, &table, &rule, &files, now)?;
         done.push(Retried {
             table: table.to_string(),
             tried: archived.counts.decoded,
@@ -139,11 +115,52 @@ fn asked_for(state: &State, request: &Request) -> BTreeMap<TableName, Vec<Quaran
     by_table
 }
 
+fn retry_table(
+    context: &Context,
+    chain: &mut Chain,
+    table: &TableName,
+    rule: &Rule,
+    files: &[Quarantined],
+    now: Timestamp,
+) -> Result<Archived> {
+    let sources = context.source_stores();
+    let table_name = spelling(chain.state(), table);
+    let mut surveyed = Survey::default();
+    loop {
+        let open = open_ours(&context.archive, chain.state(), &table_name)?;
+        let mut schema = table_schema(&open, rule)?;
+        schema.decide(&surveyed);
+        let batch = next_batch(chain, chain.state().next_seq());
+        let inputs = chain.attach(files.iter().map(|quarantined| &quarantined.file))?;
+        let purpose = Purpose::Retry { batches: files.iter().map(|quarantined| quarantined.batch.clone()).collect() };
+        let intent = Body::BatchIntended { batch: batch.clone(), purpose, tables: vec![table_name.clone()], inputs };
+        chain.append_or_end(now, intent)?;
+        // Nothing is armed here: what has expired by now is retired by the next run, not expired on arrival.
+        let writer = BatchWriter::new(context, rule, &table_name, &batch, schema, Intake::default(), now)?;
+        let error = match read_quarantine(context, writer, files) {
+            Ok(written) => match prepare_and_commit(context, chain, &open, &batch, written, Vec::new(), now) {
+                Ok(archived) => return Ok(archived),
+                Err(error) => error,
+            },
+            Err(Stopped::Types { column, survey }) => {
+                surveyed = survey;
+                abandon(context, chain, &sources, &batch, &misjudged(&column), Armed::default(), now)?;
+                continue;
+            }
+            Err(Stopped::Object(_, error) | Stopped::Failed(error)) => *error,
+        };
+        if let Err(second) = abandon(context, chain, &sources, &batch, &error.to_string(), Armed::default(), now) {
+            tracing::debug!(%second, batch, "the batch could not be abandoned; the next run settles it");
+        }
+        return Err(error);
+    }
+}
+
 fn read_quarantine(
     context: &Context,
     mut writer: BatchWriter<'_>,
     files: &[Quarantined],
-) -> Result<super::written::Written> {
+) -> Result<Written, Stopped> {
     for quarantined in files {
         for item in read_items(&context.archive, quarantined)? {
             let layout = context.sources.iter().find(|source| source.name == item.source).map(|source| &source.layout);

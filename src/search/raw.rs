@@ -17,7 +17,6 @@ use super::value::{Values, find};
 use crate::archive::catalogue::{ColumnType, fold};
 use crate::archive::keys::Surveyor;
 use crate::archive::schema::{Column, SOURCE, TableSchema};
-use crate::archive::survey::Survey;
 use crate::archive::{DAY, QuarantineItem, read_bytes, read_items};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{ObjectId, Quarantined};
@@ -91,7 +90,7 @@ impl RawRows {
                 Err(error) => raw.trouble.unread(&waiting.planned, error.reason()),
             }
         }
-        let mut surveyor = Surveyor::resume(schema, Survey::default());
+        let mut surveyor = Surveyor::new(schema);
         // What it stumbles over, the reading will tell.
         raw.each(&Trouble::default(), &mut |_, record, _| {
             let _ = surveyor.observe(record);
