@@ -1,8 +1,7 @@
 //! The values of one column in memory: each distinct token once, and for each row which one.
 //!
-//! The idea: log columns repeat themselves. A token is looked up by a hash that its digest has already paid for, so that
-//! a repeated value costs a comparison and four bytes, and all that is done to values later (typing, printing,
-//! escaping) is done once for each distinct one. Where values hardly repeat, interning is given up: then each is kept as
+//! The idea: log columns repeat themselves. A repeated value costs a comparison and four bytes, and all that is done to
+//! values later (typing, printing, escaping, their digest) is done once for each distinct one. Where values hardly repeat, interning is given up: then each is kept as
 //! it comes.
 //!
 //! Invariants: tokens keep the bytes they had in the record, so that types can be decided later (I9); rows come in
@@ -49,56 +48,62 @@ pub(super) struct Column {
 }
 
 impl Column {
-    /// Begins to look for a token with this hash: reads the table, and no further.
-    #[inline]
-    pub(super) fn look(&self, hash: u64) -> Hint {
-        let place = (hash >> 32) as usize & self.table.len().wrapping_sub(1);
-        // What is read is not looked at yet: that would wait for it.
-        let (tag, entry) = self.table.get(place).copied().unwrap_or_default();
-        Hint { tag, entry, start: 0, end: 0 }
-    }
-
-    /// Goes on looking: reads where the token lies.
-    #[inline]
-    pub(super) fn look_on(&self, hash: u64, hint: &mut Hint) {
-        if hint.tag != (hash >> 32) as u32 {
-            hint.entry = 0;
+    /// Looks for tokens with the hashes that the hints were made of. Each step is taken for all of them before the next one
+    /// is, and does little else than read: so they wait for memory together.
+    pub(super) fn look(&self, hints: &mut [Hint]) {
+        let mask = self.table.len().wrapping_sub(1);
+        for hint in &mut *hints {
+            (hint.found, hint.entry) = self.table.get(hint.tag as usize & mask).copied().unwrap_or_default();
         }
-        if hint.entry != 0 {
-            let entry = hint.entry as usize - 1;
-            hint.start = if entry == 0 { 0 } else { self.ends[entry - 1] };
-            hint.end = self.ends[entry];
+        for hint in &mut *hints {
+            if hint.found != hint.tag {
+                hint.entry = 0;
+            }
+            let entry = hint.entry as usize;
+            hint.start = self.ends.get(entry.wrapping_sub(2)).copied().unwrap_or_default();
+            hint.end = self.ends.get(entry.wrapping_sub(1)).copied().unwrap_or_default();
+        }
+        for hint in hints {
+            hint.first = self.tokens.get(hint.start as usize).copied().unwrap_or_default();
         }
     }
 
-    /// [`Column::push`], for a token that was looked for with its hash since the last push.
+    /// Keeps the token of a row, larger than any before, that was looked for. Its entry, and whether that is new.
     #[inline]
-    pub(super) fn push_hinted(
-        &mut self,
-        row: u32,
-        token: &[u8],
-        escaped: bool,
-        hash: u64,
-        hint: Hint,
-    ) -> Result<bool, Full> {
-        if hint.entry != 0 && same(&self.tokens[hint.start as usize..hint.end as usize], token) {
-            self.set(row);
-            grow(&mut self.entries, 1);
-            self.entries.push(hint.entry - 1);
-            return Ok(false);
+    pub(super) fn take(&mut self, row: u32, token: &[u8], escaped: bool, hint: Hint) -> Result<(u32, bool), Full> {
+        if hint.entry != 0
+            && !self.given_up
+            && token.first() == Some(&hint.first)
+            && same(&self.tokens[hint.start as usize..hint.end as usize], token)
+        {
+            self.put(row, hint.entry - 1);
+            return Ok((hint.entry - 1, false));
         }
-        self.push(row, token, escaped, hash)
+        self.search(row, token, escaped, hint.tag)
     }
 
-    /// Keeps the token of a row, larger than any before. `hash` is equal for equal tokens. `Ok(true)`: it is a new entry.
-    /// `Err`: the column is full.
-    pub(super) fn push(&mut self, row: u32, token: &[u8], escaped: bool, hash: u64) -> Result<bool, Full> {
+    /// Keeps for a row, larger than any before, the token that the last row had.
+    #[inline]
+    pub(super) fn repeat(&mut self, row: u32, token: &[u8], escaped: bool, entry: u32) -> Result<(), Full> {
         if self.given_up {
-            self.add(token, escaped)?;
             self.set(row);
-            return Ok(true);
+            return self.add(token, escaped).map(|_| ());
         }
-        let tag = (hash >> 32) as u32;
+        self.put(row, entry);
+        Ok(())
+    }
+
+    /// Keeps the token of a row, larger than any before. `hash` is equal for equal tokens.
+    pub(super) fn push(&mut self, row: u32, token: &[u8], escaped: bool, hash: u64) -> Result<(), Full> {
+        self.search(row, token, escaped, (hash >> 32) as u32).map(|_| ())
+    }
+
+    fn search(&mut self, row: u32, token: &[u8], escaped: bool, tag: u32) -> Result<(u32, bool), Full> {
+        if self.given_up {
+            let entry = self.add(token, escaped)?;
+            self.set(row);
+            return Ok((entry, true));
+        }
         let mask = self.table.len().wrapping_sub(1);
         let mut at = tag as usize & mask;
         let mut steps = 0;
@@ -107,31 +112,41 @@ impl Column {
         {
             steps += 1;
             if known == tag && same(self.bytes_of(entry - 1), token) {
-                self.set(row);
-                grow(&mut self.entries, 1);
-                self.entries.push(entry - 1);
-                return Ok(false);
+                self.put(row, entry - 1);
+                return Ok((entry - 1, false));
             }
             at = (at + 1) & mask;
         }
-        self.intern(row, token, escaped, tag)?;
+        let entry = self.intern(row, token, escaped, tag)?;
         if steps > LONGEST_SEARCH {
             self.give_up();
         }
-        Ok(true)
+        Ok((entry, true))
     }
 
-    #[cold]
-    fn intern(&mut self, row: u32, token: &[u8], escaped: bool, tag: u32) -> Result<(), Full> {
-        let entry = self.add(token, escaped)?;
+    #[inline]
+    fn put(&mut self, row: u32, entry: u32) {
         self.set(row);
         grow(&mut self.entries, 1);
         self.entries.push(entry);
+    }
+
+    /// Makes room for the entries of so many values.
+    pub(super) fn reserve(&mut self, values: usize) {
+        if !self.given_up {
+            grow(&mut self.entries, values);
+        }
+    }
+
+    #[cold]
+    fn intern(&mut self, row: u32, token: &[u8], escaped: bool, tag: u32) -> Result<u32, Full> {
+        let entry = self.add(token, escaped)?;
+        self.put(row, entry);
         let distinct = self.ends.len();
         // Two in five are new: an entry, its place in the table and its number cost more than they save.
         if distinct >= FIRST_DOUBT && distinct.is_power_of_two() && distinct * 5 > self.values * 2 {
             self.give_up();
-            return Ok(());
+            return Ok(entry);
         }
         if distinct * 4 > self.table.len() * 3 {
             let mut table = vec![(0, 0); (self.table.len() * 2).max(16)];
@@ -141,7 +156,7 @@ impl Column {
             self.table = table;
         }
         place(&mut self.table, tag, entry + 1);
-        Ok(())
+        Ok(entry)
     }
 
     fn give_up(&mut self) {
@@ -243,15 +258,27 @@ impl Column {
     }
 }
 
-/// How far the search for a token has come. The memory of many columns is asked for at once this way, where looking for
-/// one value after the other would wait for each.
+/// How far the search for a token has come. The memory of many values is asked for at once this way, where looking for
+/// one value after the other would wait for each. It stays true while other tokens are kept.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Hint {
     tag: u32,
+    /// The tag in the token's place of the table.
+    found: u32,
+    /// The first byte of the token that was found.
+    first: u8,
     /// Plus one; 0: look again from the start.
     entry: u32,
     start: u32,
     end: u32,
+}
+
+impl Hint {
+    /// `hash` is equal for equal tokens.
+    #[inline]
+    pub(super) fn new(hash: u64) -> Self {
+        Hint { tag: (hash >> 32) as u32, ..Hint::default() }
+    }
 }
 
 /// A column has no room for another token.

@@ -180,12 +180,7 @@ pub struct Surveyor {
 impl Surveyor {
     /// `schema` is that of the table so far.
     pub fn new(schema: &TableSchema) -> Self {
-        Surveyor {
-            learned: LearnedKeys::default(),
-            keys: Keys::new(schema),
-            members: Vec::new(),
-            slots: Vec::new(),
-        }
+        Surveyor { learned: LearnedKeys::default(), keys: Keys::new(schema), members: Vec::new(), slots: Vec::new() }
     }
 
     /// Takes note of one record, if it is one.

@@ -7,15 +7,16 @@
 
 use jiff::civil::Date;
 
-use super::column::{Column, Full, Hint, grow};
+use super::arrivals::{Arrivals, Desk};
+use super::column::{Column, Full, grow};
 use super::keys::{Keys, Slot};
 use super::schema::TableSchema;
 use crate::error::{Error, Kind, Result};
-use crate::record::digest::RecordHasher;
-use crate::record::field::FieldHasher;
+use crate::record::digest::{RecordHasher, SetDigest, digest_of_fields};
 use crate::record::learned::LearnedKeys;
 use crate::record::token::{Malformed, Member, members_learned};
 
+const KEEPING: &str = "keeping a record for the archive";
 /// A longer record is refused.
 const LONGEST_RECORD: usize = 1 << 31;
 /// Lanes are told apart by so many bits of a [`super::rows::RowRef`].
@@ -45,15 +46,6 @@ pub(super) struct Row {
     pub(super) bytes: u32,
 }
 
-/// A value on its way into its column.
-#[derive(Debug)]
-struct Placed {
-    column: usize,
-    member: Member,
-    hash: u64,
-    hint: Hint,
-}
-
 /// Rows of one table that one thread read.
 #[derive(Debug)]
 pub struct Lane {
@@ -61,11 +53,13 @@ pub struct Lane {
     members: Vec<Member>,
     pub(super) keys: Keys,
     slots: Vec<Slot>,
-    /// Of the record that is being kept.
-    placed: Vec<Placed>,
     /// By place in the survey.
     pub(super) columns: Vec<Column>,
-    hashers: Vec<FieldHasher>,
+    /// For each column.
+    pub(super) arrivals: Vec<Arrivals>,
+    desk: Desk,
+    /// Of each record that waits, the sum of its fields' digests, as far as they were digested.
+    sums: Vec<u128>,
     hasher: RecordHasher,
     /// The members that can't be columns, as they were written, with commas between them.
     pub(super) rest: Column,
@@ -85,9 +79,10 @@ impl Lane {
             members: Vec::new(),
             keys: Keys::new(schema),
             slots: Vec::new(),
-            placed: Vec::new(),
             columns: Vec::new(),
-            hashers: Vec::new(),
+            arrivals: Vec::new(),
+            desk: Desk::default(),
+            sums: Vec::new(),
             hasher: RecordHasher::new(),
             rest: Column::default(),
             rest_text: Vec::new(),
@@ -110,39 +105,33 @@ impl Lane {
         Ok(&self.members)
     }
 
-    /// Keeps the record that was read last, and gives its digest. Fails if it has 2 GiB or more, or if the lane is full.
-    pub fn keep(&mut self, record: &[u8], meta: RowMeta) -> Result<u128> {
-        let attempted = "keeping a record for the archive";
+    /// Keeps the record that was read last; its values wait for [`Lane::settle`]. Fails if it has 2 GiB or more, or if the
+    /// lane is full.
+    pub fn keep(&mut self, record: &[u8], meta: RowMeta) -> Result<()> {
         if record.len() >= LONGEST_RECORD {
-            return Err(Error::new(Kind::Object, attempted, "it has 2 GiB or more"));
+            return Err(Error::new(Kind::Object, KEEPING, "it has 2 GiB or more"));
         }
         if self.rows.len() >= MOST_ROWS {
-            return Err(Error::new(Kind::Internal, attempted, "too many rows"));
+            return Err(Error::new(Kind::Internal, KEEPING, "too many rows"));
         }
-        let full = |Full| Error::new(Kind::Internal, attempted, "a column holds 4 GiB");
-        let row = self.rows.len() as u32;
+        let (row, waits) = (self.rows.len() as u32, self.sums.len() as u32);
         self.keys.place(record, &self.members, self.learned.numbers(), &mut self.slots);
-        while self.columns.len() < self.keys.survey().columns.len() {
-            self.columns.push(Column::default());
-        }
         self.rest_text.clear();
-        self.placed.clear();
         let mut bytes = 0;
         for (member, slot) in self.members.iter().zip(&self.slots) {
-            let value = member.value.of(record);
             match *slot {
                 Slot::Column(column) => {
                     let column = column as usize;
-                    if column >= self.hashers.len() {
-                        self.hashers.extend((self.hashers.len()..=column).map(|at| self.keys.hasher(at)));
+                    if column >= self.columns.len() {
+                        self.columns.resize_with(column + 1, Column::default);
+                        let new = self.arrivals.len()..=column;
+                        self.arrivals.extend(new.map(|at| Arrivals::new(self.keys.hasher(at))));
                     }
-                    let digest = self.hashers[column].digest(value, member.kind, member.value_escaped);
-                    self.hasher.field(digest);
-                    self.placed.push(Placed { column, member: *member, hash: digest as u64, hint: Hint::default() });
-                    bytes += value.len();
+                    self.arrivals[column].push(waits, member);
+                    bytes += member.value.len();
                 }
                 Slot::Rest => {
-                    let key = member.key.of(record);
+                    let (key, value) = (member.key.of(record), member.value.of(record));
                     self.hasher.member(key, value, member.kind);
                     if !self.rest_text.is_empty() {
                         self.rest_text.push(b',');
@@ -155,21 +144,7 @@ impl Lane {
                 Slot::Null => {}
             }
         }
-        // Most of the time goes into waiting for memory: each step is taken for all values before the next one is.
-        for placed in &mut self.placed {
-            placed.hint = self.columns[placed.column].look(placed.hash);
-        }
-        for placed in &mut self.placed {
-            self.columns[placed.column].look_on(placed.hash, &mut placed.hint);
-        }
-        for &Placed { column, member, hash, hint } in &self.placed {
-            let value = member.value.of(record);
-            let new = self.columns[column].push_hinted(row, value, member.value_escaped, hash, hint);
-            if new.map_err(full)? {
-                self.keys.see(column, member.kind, value);
-            }
-        }
-        let digest = self.hasher.finish();
+        self.sums.push(self.hasher.take_sum());
         if !self.rest_text.is_empty() {
             bytes += self.rest_text.len();
             let hash = xxhash_rust::xxh3::xxh3_64(&self.rest_text);
@@ -177,18 +152,37 @@ impl Lane {
         }
         grow(&mut self.rows, 1);
         self.rows.push(Row { meta, chunk: self.chunk, bytes: bytes as u32 });
-        grow(&mut self.digests, 1);
-        self.digests.push(digest);
         self.told_bytes += bytes;
-        Ok(digest)
+        Ok(())
     }
 
-    /// [`Lane::read`] and [`Lane::keep`]. Fails with [`Kind::Damaged`] if it is no record.
-    pub fn push(&mut self, record: &[u8], meta: RowMeta) -> Result<u128> {
-        self.read(record).map_err(|malformed| {
-            Error::new(Kind::Damaged, "keeping a record for the archive", format!("it is none: {malformed}"))
-        })?;
-        self.keep(record, meta)
+    /// Takes in the values of `records`, those that were kept since it was last called, in their order; gives their digest.
+    pub fn settle(&mut self, records: &[&[u8]]) -> Result<SetDigest> {
+        if records.len() != self.sums.len() {
+            return Err(Error::new(Kind::Internal, KEEPING, "other records wait than are settled"));
+        }
+        let first_row = (self.rows.len() - records.len()) as u32;
+        for (at, (column, arrivals)) in self.columns.iter_mut().zip(&mut self.arrivals).enumerate() {
+            let see = |kind, value: &[u8]| self.keys.see(at, kind, value);
+            arrivals.settle(column, records, first_row, &mut self.sums, &mut self.desk, see).map_err(full)?;
+        }
+        grow(&mut self.digests, records.len());
+        let mut all = SetDigest::default();
+        for sum in self.sums.drain(..) {
+            let digest = digest_of_fields(sum);
+            self.digests.push(digest);
+            all.add(digest);
+        }
+        Ok(all)
+    }
+
+    /// [`Lane::read`], [`Lane::keep`] and [`Lane::settle`] for one record; gives its digest. Fails with [`Kind::Damaged`] if it
+    /// is no record.
+    pub fn push(&mut self, record: &[u8], meta: RowMeta) -> Result<SetDigest> {
+        self.read(record)
+            .map_err(|malformed| Error::new(Kind::Damaged, KEEPING, format!("it is none: {malformed}")))?;
+        self.keep(record, meta)?;
+        self.settle(&[record])
     }
 
     /// How many rows are kept.
@@ -200,8 +194,10 @@ impl Lane {
     pub fn bytes(&self) -> usize {
         self.columns.iter().map(Column::bytes).sum::<usize>()
             + self.columns.capacity() * size_of::<Column>()
-            + self.hashers.iter().map(FieldHasher::bytes).sum::<usize>()
-            + self.hashers.capacity() * size_of::<FieldHasher>()
+            + self.arrivals.iter().map(Arrivals::bytes).sum::<usize>()
+            + self.arrivals.capacity() * size_of::<Arrivals>()
+            + self.desk.bytes()
+            + self.sums.capacity() * size_of::<u128>()
             + self.rest.bytes()
             + self.rest_text.capacity()
             + self.rows.capacity() * size_of::<Row>()
@@ -218,10 +214,15 @@ impl Lane {
     /// Forgets the rows and gives their memory back; what was learned and surveyed stays.
     pub(super) fn clear(&mut self) {
         self.columns.iter_mut().for_each(|column| *column = Column::default());
+        self.arrivals.iter_mut().for_each(Arrivals::forget);
         self.rest = Column::default();
         self.rest_text = Vec::new();
         self.rows = Vec::new();
         self.digests = Vec::new();
         self.told_bytes = 0;
     }
+}
+
+fn full(_: Full) -> Error {
+    Error::new(Kind::Internal, KEEPING, "a column holds 4 GiB")
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! catalogue ─┬─> schema ─> keys ─┬─> lane ─> rows ─> gather ─> layout ─┬─> segment      records to a segment
-//! survey ────┘      │    column ─┘           chunk, spread ────┘
+//! survey ────┘      │  arrivals ─┘           chunk, spread ────┘
+//!                   │  column ───┘
 //!                   ├────────────────────────────────────────────> pages ─> print        a segment to records
 //!                   └────────────────────────────────────────────> cells ─> column_digest   a segment to its digest
 //! chunk_bits ─> chunk_values ─> chunk_text ─> chunk_pages ─> chunk                 a column of a row group, encoded
@@ -20,6 +21,7 @@ pub mod catalogue;
 pub mod survey;
 pub mod schema;
 mod column;
+mod arrivals;
 pub mod keys;
 pub mod lane;
 pub mod rows;

@@ -12,10 +12,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::accounts::outcome;
+use super::ahead::{Turn, Turns};
 use super::context::{Context, Event};
 use super::decode::{Decoded, Decoders, Done, Terms, too_long};
 use super::limits::Limits;
-use super::read_object::{Inspected, inspect, lines, unread};
+use super::read_object::{Inspected, lines, unread};
 use super::write::SegmentWriter;
 use super::written::{Stopped, Written};
 use crate::archive::QuarantineWriter;
@@ -113,11 +114,8 @@ impl<'a> BatchWriter<'a> {
         let lanes = std::mem::take(&mut self.buffer.lanes);
         std::thread::scope(|scope| {
             let mut decoders = Decoders::start(scope, lanes);
-            for planned in &archiving.objects {
-                let id = ObjectId { source: planned.object.source.clone(), path: planned.object.path.clone() };
-                let store = stores.get(&planned.object.source).filter(|_| !excluded.contains(&id));
-                let Some(store) = store else { continue };
-                self.object(&mut decoders, &mut reading, state, planned, store, &id)?;
+            for turn in Turns::begin(scope, &archiving.objects, stores, excluded, self.limits, self.context.threads) {
+                self.object(&mut decoders, &mut reading, state, turn)?;
             }
             self.settle(&mut decoders, &mut reading)?;
             self.buffer.lanes = decoders.take_lanes()?;
@@ -141,12 +139,11 @@ impl<'a> BatchWriter<'a> {
         decoders: &mut Decoders,
         reading: &mut Reading,
         state: &State,
-        planned: &Planned,
-        store: &Store,
-        id: &ObjectId,
+        turn: Turn<'_>,
     ) -> Result<(), Stopped> {
+        let Turn { planned, store, id, inspected } = turn;
         let object = &planned.object;
-        let inspected = match inspect(store, planned, self.limits.record, self.limits.held) {
+        let inspected = match inspected {
             Ok(inspected) => inspected,
             Err(error) => {
                 reading.failed.push(error.with_kind(Kind::Object));
@@ -181,7 +178,7 @@ impl<'a> BatchWriter<'a> {
                 self.counts.add(&counts);
                 reading.outcomes[place].counts = counts;
             } else {
-                self.records(decoders, reading, planned, &inspected, store, id)?;
+                self.records(decoders, reading, planned, &inspected, store, &id)?;
             }
             let continued = reading.outcomes[place].continues.as_ref();
             let earlier = continued.and_then(|continued| state.objects.get(continued));
@@ -301,9 +298,8 @@ impl<'a> BatchWriter<'a> {
 
     /// Takes one line that is at hand.
     pub fn record(&mut self, bytes: &[u8], start: u64, terms: &Terms, id: &ObjectId) -> Result<()> {
-        let mut decoded = Decoded::default();
         let Some(lane) = self.buffer.lanes.first_mut() else { return Ok(()) };
-        decoded.record(lane, bytes, start, true, terms)?;
+        let decoded = Decoded::record(lane, bytes, start, terms)?;
         self.counts.add(&decoded.counts);
         self.digest.merge(&decoded.digest);
         for refused in decoded.refused {

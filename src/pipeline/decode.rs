@@ -60,18 +60,35 @@ impl Decoded {
     /// Reads a chunk into a lane.
     fn chunk(lane: &mut Lane, chunk: &Chunk, terms: &Terms) -> Result<Self> {
         let mut decoded = Decoded::default();
+        let mut kept = Vec::new();
         chunk.each_line(terms.max_record, |line| match line {
-            Line::Record { bytes, start, terminated } => decoded.record(lane, bytes, start, terminated, terms),
-            Line::Oversized { bytes, start, .. } => {
-                decoded.refuse(start, bytes, too_long(terms.max_record));
+            Line::Record { bytes, start, terminated } => {
+                if decoded.line(lane, bytes, start, terminated, terms)? {
+                    kept.push(bytes);
+                }
                 Ok(())
             }
+            Line::Oversized { bytes, start, .. } => {
+                decoded.refuse(start, bytes, too_long(terms.max_record));
+                Ok::<(), Error>(())
+            }
         })?;
+        decoded.digest = lane.settle(&kept)?;
         Ok(decoded)
     }
 
-    /// Takes one line: a row, a record that only counts, or an item of the quarantine.
-    pub fn record(&mut self, lane: &mut Lane, bytes: &[u8], start: u64, terminated: bool, terms: &Terms) -> Result<()> {
+    /// Reads one line that is at hand into a lane.
+    pub fn record(lane: &mut Lane, bytes: &[u8], start: u64, terms: &Terms) -> Result<Self> {
+        let mut decoded = Decoded::default();
+        if decoded.line(lane, bytes, start, true, terms)? {
+            decoded.digest = lane.settle(&[bytes])?;
+        }
+        Ok(decoded)
+    }
+
+    /// Takes one line: a row, a record that only counts, or an item of the quarantine. `true`: a row, which waits in the
+    /// lane.
+    fn line(&mut self, lane: &mut Lane, bytes: &[u8], start: u64, terminated: bool, terms: &Terms) -> Result<bool> {
         let verdict = match lane.read(bytes) {
             Err(malformed) => {
                 let end = if terminated { "" } else { " (it is the last line and has no end)" };
@@ -87,19 +104,21 @@ impl Decoded {
             Judged::Expired { .. } => self.counts.expired += 1,
             Judged::Row { day, micros } => {
                 let meta = RowMeta { day, part: terms.part, micros, source: terms.source };
-                self.digest.add(lane.keep(bytes, meta)?);
+                lane.keep(bytes, meta)?;
                 self.counts.archived += 1;
+                self.counts.decoded += 1;
+                return Ok(true);
             }
             Judged::Quarantine { reason } => {
                 if !terminated {
                     self.open_end = Some(start);
                 }
                 self.refuse(start, bytes, reason.into_owned());
-                return Ok(());
+                return Ok(false);
             }
         }
         self.counts.decoded += 1;
-        Ok(())
+        Ok(false)
     }
 
     fn refuse(&mut self, start: u64, bytes: &[u8], reason: String) {

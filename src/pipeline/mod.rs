@@ -6,6 +6,7 @@
 
 pub mod read_back;
 mod accounts;
+mod ahead;
 mod alone;
 mod approve;
 mod archive;

@@ -129,7 +129,7 @@ impl Reader<'_> {
                 let source = self.source(&sources, row);
                 let source = source.ok_or_else(|| damaged("a row does not say where it came from".into()))?;
                 let meta = RowMeta { day: segment.day, part, micros: micros(&batch, time, row), source };
-                digest.add(self.buffer.lanes[0].push(&self.line, meta)?);
+                digest.merge(&self.buffer.lanes[0].push(&self.line, meta)?);
             }
             if self.buffer.bytes() > self.room {
                 return Ok(None);

@@ -57,15 +57,14 @@ impl RecordHasher {
         self.sum = self.sum.wrapping_add(xxh3_128(&self.scratch));
     }
 
-    /// Counts a member whose field a [`FieldHasher`](super::field::FieldHasher) has digested.
-    #[inline]
-    pub fn field(&mut self, digest: u128) {
-        self.sum = self.sum.wrapping_add(digest);
+    /// The sum of the fields counted; the hasher is as new afterwards.
+    pub fn take_sum(&mut self) -> u128 {
+        std::mem::take(&mut self.sum)
     }
 
     /// The record's digest; the hasher is as new afterwards.
     pub fn finish(&mut self) -> u128 {
-        digest_of_fields(std::mem::take(&mut self.sum))
+        digest_of_fields(self.take_sum())
     }
 }
 

@@ -29,7 +29,11 @@ pub struct TakenLine {
 impl Chunk {
     /// Gives `see` one line after the other. Lines of more than `max_record` bytes come as a whole, as
     /// [`Line::Oversized`]; the first error of `see` ends it.
-    pub fn each_line<E>(&self, max_record: usize, mut see: impl FnMut(Line<'_>) -> Result<(), E>) -> Result<(), E> {
+    pub fn each_line<'a, E>(
+        &'a self,
+        max_record: usize,
+        mut see: impl FnMut(Line<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
         match self {
             Chunk::Lines { bytes, lines } => {
                 let mut from = 0;
