@@ -35,6 +35,13 @@ pub struct Tail {
 }
 
 impl Tail {
+    /// Of ISO with `T` and `Z` and seven digits, this one (ASCII) the last.
+    pub(super) fn seventh(digit: u8) -> Self {
+        let mut buffer = [0; LONGEST_TAIL];
+        (buffer[0], buffer[1]) = (digit, b'Z');
+        Tail { buffer, length: 2 }
+    }
+
     pub fn as_str(&self) -> &str {
         // Made of ASCII in `Form::tail`.
         std::str::from_utf8(&self.buffer[..usize::from(self.length)]).unwrap_or_default()
@@ -93,13 +100,6 @@ pub(super) enum Case {
 }
 
 impl Form<'_> {
-    pub(super) const CANONICAL: Form<'static> = Form {
-        decimals: 6,
-        beyond: b"",
-        zone: Zone { text: b"Z", spaced: false, offset_minutes: 0 },
-        shape: Shape::Iso(b'T'),
-    };
-
     pub(super) fn tail(&self) -> Option<Tail> {
         let mut tail = Stack::<LONGEST_TAIL>::new();
         if self.decimals < 6 {

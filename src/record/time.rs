@@ -40,6 +40,9 @@ pub struct Moment {
 /// Reads a decoded timestamp. `Some` only if [`print()`] gives exactly `text` back, which is tried here each time.
 pub fn parse(text: &str) -> Option<Moment> {
     let text = text.as_bytes();
+    if let Some(moment) = read_common(text) {
+        return Some(moment);
+    }
     let (micros, form, ambiguous) = if text.get(4) == Some(&b'-') { read_iso(text) } else { read_us(text) }?;
     let tail = form.tail();
     let mut printed = Stack::new();
@@ -62,6 +65,95 @@ pub fn print(micros: i64, tail: Option<&str>, out: &mut Vec<u8>) -> bool {
 pub fn day(micros: i64) -> i32 {
     // An i64 of microseconds has about 10^8 days.
     micros.div_euclid(MICROS_PER_DAY) as i32
+}
+
+/// `YYYY-MM-DDThh:mm:ss.ffffffZ`, or with a seventh digit: what most services write. Every byte is a digit of a field or
+/// stands where [`common`] puts it, so that printing gives it back.
+fn read_common(text: &[u8]) -> Option<Moment> {
+    let (
+        &[
+            y1,
+            y2,
+            y3,
+            y4,
+            b'-',
+            m1,
+            m2,
+            b'-',
+            d1,
+            d2,
+            b'T',
+            h1,
+            h2,
+            b':',
+            i1,
+            i2,
+            b':',
+            s1,
+            s2,
+            b'.',
+            ref fraction @ ..,
+        ],
+        b"Z",
+    ) = text.split_at_checked(text.len().checked_sub(1)?)?
+    else {
+        return None;
+    };
+    let (&micros, tail) = match fraction {
+        [micros @ .., seventh @ b'0'..=b'9'] if micros.len() == 6 => {
+            (micros.first_chunk::<6>()?, Some(Tail::seventh(*seventh)))
+        }
+        _ => (fraction.as_array::<6>()?, None),
+    };
+    let days = date(number(&[y1, y2, y3, y4])?, number(&[m1, m2])?, number(&[d1, d2])?)?;
+    let (hour, minute, second) = (number(&[h1, h2])?, number(&[i1, i2])?, number(&[s1, s2])?);
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let seconds = i64::from(hour * 3600 + minute * 60 + second);
+    let micros = days * MICROS_PER_DAY + seconds * MICROS_PER_SECOND + i64::from(number(&micros)?);
+    Some(Moment { micros, tail, ambiguous: false })
+}
+
+/// The text of an instant that [`read_common`] read.
+fn common(micros: i64, seventh: Option<u8>, out: &mut Stack<LONGEST_TEXT>) {
+    let (year, month, day) = civil(micros.div_euclid(MICROS_PER_DAY));
+    let of_day = micros.rem_euclid(MICROS_PER_DAY);
+    let (seconds, fraction) = ((of_day / MICROS_PER_SECOND) as u32, (of_day % MICROS_PER_SECOND) as u32);
+    let ([y1, y2], [y3, y4], [m1, m2], [d1, d2]) = (two(year / 100), two(year % 100), two(month), two(day));
+    let ([h1, h2], [i1, i2], [s1, s2]) = (two(seconds / 3600), two(seconds / 60 % 60), two(seconds % 60));
+    let ([f1, f2], [f3, f4], [f5, f6]) = (two(fraction / 10_000), two(fraction / 100 % 100), two(fraction % 100));
+    let text = [
+        y1,
+        y2,
+        y3,
+        y4,
+        b'-',
+        m1,
+        m2,
+        b'-',
+        d1,
+        d2,
+        b'T',
+        h1,
+        h2,
+        b':',
+        i1,
+        i2,
+        b':',
+        s1,
+        s2,
+        b'.',
+        f1,
+        f2,
+        f3,
+        f4,
+        f5,
+        f6,
+        seventh.unwrap_or(b'Z'),
+        b'Z',
+    ];
+    out.push(if seventh.is_some() { &text } else { &text[..27] });
 }
 
 fn read_iso(text: &[u8]) -> Option<(i64, Form<'_>, bool)> {
@@ -146,9 +238,13 @@ fn read_zone_at_end(text: &[u8]) -> Option<Zone<'_>> {
 }
 
 fn write(micros: i64, tail: Option<&str>, out: &mut Stack<LONGEST_TEXT>) -> Option<()> {
-    let form = match tail {
-        None => Form::CANONICAL,
-        Some(tail) => read_tail(tail.as_bytes())?,
+    let form = match tail.map(str::as_bytes) {
+        None if (FIRST..=LAST).contains(&micros) => return Some(common(micros, None, out)),
+        Some(&[seventh @ b'0'..=b'9', b'Z']) if (FIRST..=LAST).contains(&micros) => {
+            return Some(common(micros, Some(seventh), out));
+        }
+        None => return None,
+        Some(tail) => read_tail(tail)?,
     };
     if !(FIRST..=LAST).contains(&micros) {
         return None;
@@ -393,6 +489,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_common_form_is_read_and_written_like_any(micros in FIRST..=LAST, seventh in prop::option::of(b'0'..=b'9')) {
+            let mut text = Stack::new();
+            common(micros, seventh, &mut text);
+            let (read, form, ambiguous) = read_iso(text.bytes()).unwrap();
+            let wanted = Moment { micros, tail: form.tail(), ambiguous };
+            prop_assert_eq!((read, read_common(text.bytes())), (micros, Some(wanted)));
+            let printed = back(&wanted);
+            prop_assert_eq!(printed.as_bytes(), text.bytes());
+            let civil = jiff::civil::date(1970, 1, 1).at(0, 0, 0, 0).checked_add(jiff::SignedDuration::from_micros(micros)).unwrap();
+            let seventh = seventh.map(char::from).map_or(String::new(), String::from);
+            prop_assert_eq!(String::from_utf8_lossy(text.bytes()), format!("{civil:.6}{seventh}Z"));
+        }
+
         #[test]
         fn i9_whatever_is_read_prints_back(
             text in r"[0-9]{4}-[01][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-5][0-9]:[0-6][0-9](\.[0-9]{1,16})?( ?(Z|z|[+-][0-2][0-9](:?[0-5][0-9])?))?"
