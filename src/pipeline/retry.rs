@@ -156,11 +156,7 @@ fn retry_table(
     }
 }
 
-fn read_quarantine(
-    context: &Context,
-    mut writer: BatchWriter<'_>,
-    files: &[Quarantined],
-) -> Result<Written, Stopped> {
+fn read_quarantine(context: &Context, mut writer: BatchWriter<'_>, files: &[Quarantined]) -> Result<Written, Stopped> {
     for quarantined in files {
         for item in read_items(&context.archive, quarantined)? {
             let layout = context.sources.iter().find(|source| source.name == item.source).map(|source| &source.layout);

@@ -3,7 +3,7 @@
 //! `LocalFileSystem` never syncs; here every put writes a staging file, syncs it, gives it its name by one `link` or
 //! `rename`, and syncs each folder that gained an entry (DESIGN §7). Staging files stand in `<root>/.staging`, on the same
 //! file system, and never have a name in the archive; what a killed process left there is swept when the lease is taken.
-//! Reading and listing are `LocalFileSystem`'s.
+//! Reading and listing are `LocalFileSystem`'s, but for the memory that large objects are read into ([`super::reused`]).
 
 use std::fmt;
 use std::fs::{self, File};
@@ -20,9 +20,12 @@ use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, RenameTargetMode, Result, UploadPart,
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, RenameTargetMode, Result,
+    UploadPart,
 };
+
+use super::reused::{self, Buffers};
 
 const NAME: &str = "local folder";
 const STAGING: &str = ".staging";
@@ -55,12 +58,12 @@ impl DurableLocal {
     pub fn open(root: &FsPath, observer: Option<DiskObserver>) -> Result<Self> {
         let inner = LocalFileSystem::new_with_prefix(root)?;
         let root = fs::canonicalize(root).map_err(|source| Error::Generic { store: NAME, source: source.into() })?;
-        Ok(DurableLocal { disk: Arc::new(Disk { root, observer, staged: AtomicU64::new(0) }), inner: Arc::new(inner) })
+        Ok(DurableLocal { disk: Arc::new(Disk::new(root, observer)), inner: Arc::new(inner) })
     }
 
     /// Creates the folder `root` and its parents, durably, then opens it.
     pub fn create(root: &FsPath, observer: Option<DiskObserver>) -> Result<Self> {
-        let disk = Disk { root: root.to_owned(), observer: observer.clone(), staged: AtomicU64::new(0) };
+        let disk = Disk::new(root.to_owned(), observer.clone());
         disk.create_folders(root).map_err(|source| Error::Generic { store: NAME, source: source.into() })?;
         Self::open(root, observer)
     }
@@ -112,9 +115,14 @@ struct Disk {
     root: PathBuf,
     observer: Option<DiskObserver>,
     staged: AtomicU64,
+    buffers: Buffers,
 }
 
 impl Disk {
+    fn new(root: PathBuf, observer: Option<DiskObserver>) -> Self {
+        Disk { root, observer, staged: AtomicU64::new(0), buffers: Buffers::default() }
+    }
+
     fn saw(&self, event: DiskEvent) {
         if let Some(observer) = &self.observer {
             observer(event);
@@ -231,7 +239,21 @@ impl ObjectStore for DurableLocal {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.inner.get_opts(location, options).await
+        let head = options.head;
+        let mut found = self.inner.get_opts(location, options).await?;
+        let range = found.range.clone();
+        if head || range.end - range.start < reused::LARGE {
+            return Ok(found);
+        }
+        found.payload = match found.payload {
+            GetResultPayload::File(mut file, _) => {
+                let read = move |disk: &Disk, _: &FsPath| disk.buffers.read(&mut file, &range);
+                let bytes = self.blocking(location, read).await?;
+                GetResultPayload::Stream(futures::stream::once(async { Ok(bytes) }).boxed())
+            }
+            other => other,
+        };
+        Ok(found)
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {

@@ -1,6 +1,7 @@
 //! Stores: opened from URLs, read and written here. Deleting is the gate's (`gate::eraser`).
 
 mod durable;
+mod reused;
 mod open;
 mod store;
 
