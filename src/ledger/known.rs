@@ -11,7 +11,7 @@ use super::subject::{ProofKind, Subject};
 use super::tables::Gone;
 use crate::names::TableName;
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AcceptedPolicy {
     pub digest: String,
     pub files: AttachmentRef,
@@ -21,7 +21,7 @@ pub struct AcceptedPolicy {
 }
 
 /// A person's consent.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Approval {
     pub seq: u64,
     pub at: Timestamp,
@@ -32,7 +32,7 @@ pub struct Approval {
 }
 
 /// How far the retirements of one table have come.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Retirement {
     /// The last run that retired all that was due, be it nothing.
     pub settled_at: Option<Timestamp>,
@@ -40,7 +40,7 @@ pub struct Retirement {
     pub under: Option<(String, Timestamp)>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Batch {
     pub seq: u64,
     pub at: Timestamp,
@@ -52,7 +52,7 @@ pub struct Batch {
     pub gone: Gone,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Stage {
     Intended,
     Prepared(Box<Prepared>),
@@ -61,7 +61,7 @@ pub enum Stage {
 }
 
 /// A batch between `prepared` and `committed`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prepared {
     pub seq: u64,
     pub tables: Vec<(PreparedTable, TableDetail)>,
@@ -71,7 +71,7 @@ pub struct Prepared {
 }
 
 /// A raw object as the ledger knows it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KnownObject {
     pub outcome: ObjectOutcome,
     /// The committed batches that read it, oldest first; each must still stand before it is cleared.
@@ -84,7 +84,7 @@ pub struct KnownObject {
 }
 
 /// The bytes of a whole raw object.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KnownContent {
     pub object: ObjectId,
     /// The batches that read them.
@@ -93,14 +93,14 @@ pub struct KnownContent {
     pub counts: Counts,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct OpenDestroy {
     pub seq: u64,
     pub proof: ProofKind,
     pub subjects: Vec<Subject>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Quarantined {
     pub batch: String,
     pub at: Timestamp,
@@ -109,7 +109,7 @@ pub struct Quarantined {
     pub retried: bool,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
     pub table: TableName,
     pub version: u64,

@@ -28,7 +28,7 @@ const WATCH: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// What the ledger says, up to and including entry `head`.
 ///
 /// Its JSON is what a saved state holds (`super::saved`): a change of meaning there is a new version of it.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     head: Option<Head>,
     /// `at` of the newest entry.

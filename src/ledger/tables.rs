@@ -12,7 +12,7 @@ use super::known::Batch;
 use crate::names::TableName;
 
 /// A table that at least one batch committed to.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KnownTable {
     pub name: TableName,
     /// The Delta version of our newest commit.
@@ -32,7 +32,7 @@ pub struct KnownTable {
 }
 
 /// A segment out of its table, whose bytes still exist.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Retired {
     pub segment: Segment,
     /// The batch that wrote it.
@@ -42,7 +42,7 @@ pub struct Retired {
 }
 
 /// Why a segment left its table.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Why {
     /// Its rule's date had come.
     Expired(Box<Ground>),
@@ -55,7 +55,7 @@ pub enum Why {
 }
 
 /// Rows of a batch that are no longer in segments of its own.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gone {
     /// Destroyed because they expired.
     pub expired: u64,
