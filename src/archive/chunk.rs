@@ -73,7 +73,7 @@ pub(super) struct ChunkOptions {
 
 impl Default for ChunkOptions {
     fn default() -> Self {
-        ChunkOptions { bloom: false, page_rows: 20_000, page_bytes: 1 << 20, dictionary_bytes: 16 << 20 }
+        ChunkOptions { bloom: false, page_rows: 65_536, page_bytes: 1 << 20, dictionary_bytes: 16 << 20 }
     }
 }
 

@@ -215,7 +215,7 @@ proptest! {
     fn i9_any_column_is_read_back_and_described_as_parquet_does(
         look in looks(),
         intern in any::<bool>(),
-        page_rows in prop_oneof![Just(20_000usize), 1usize..300],
+        page_rows in prop_oneof![Just(65_536usize), 1usize..300],
         page_bytes in prop_oneof![Just(1usize << 20), 100usize..5000],
     ) {
         let options = ChunkOptions { page_rows, page_bytes, ..ChunkOptions::default() };

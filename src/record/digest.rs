@@ -52,7 +52,7 @@ impl RecordHasher {
             return;
         }
         self.scratch.clear();
-        push_key(key_raw, &mut self.scratch);
+        push_key(key_raw, true, &mut self.scratch);
         Walker::new(value).value(&mut self.scratch);
         self.sum = self.sum.wrapping_add(xxh3_128(&self.scratch));
     }
@@ -132,14 +132,18 @@ mod hex_sum {
     }
 }
 
-/// Appends the length and the text of a key.
-pub(super) fn push_key(raw: &[u8], out: &mut Vec<u8>) {
+/// Appends the length and the text of a key. `escaped`: there may be a backslash in it.
+pub(super) fn push_key(raw: &[u8], escaped: bool, out: &mut Vec<u8>) {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
-    wtf8_into(raw, out);
+    push_text(raw, escaped, out);
     // Decoding never lengthens, and a record is shorter than 4 GiB.
     let length = (out.len() - start - 4) as u32;
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+fn push_text(raw: &[u8], escaped: bool, out: &mut Vec<u8>) {
+    if escaped { wtf8_into(raw, out) } else { out.extend_from_slice(raw) }
 }
 
 /// Goes over a valid token once. At most `MAX_DEPTH` calls deep; bytes that are no valid token give a digest without
@@ -159,7 +163,8 @@ impl<'a> Walker<'a> {
         match self.bytes.get(self.at) {
             Some(b'"') => {
                 out.push(b'"');
-                wtf8_into(self.string(), out);
+                let (text, escaped) = self.string();
+                push_text(text, escaped, out);
             }
             Some(b'{') => self.object(out),
             Some(b'[') => self.array(out),
@@ -184,7 +189,8 @@ impl<'a> Walker<'a> {
             }
             // A member's bytes are needed only until they are hashed: `out` serves as a stack.
             let start = out.len();
-            push_key(self.string(), out);
+            let (key, escaped) = self.string();
+            push_key(key, escaped, out);
             self.skip_to_token();
             self.value(out);
             sum = sum.wrapping_add(xxh3_128(&out[start..]));
@@ -214,21 +220,21 @@ impl<'a> Walker<'a> {
         self.at += 1;
     }
 
-    /// Between the quotes of the string at `at`, which is stepped over.
-    fn string(&mut self) -> &[u8] {
+    /// Between the quotes of the string at `at`, which is stepped over; and whether there is a backslash in it.
+    fn string(&mut self) -> (&[u8], bool) {
         let start = self.at + 1;
-        let mut end = start;
+        let (mut end, mut escaped) = (start, false);
         loop {
             end = plain_run(self.bytes, end);
             match self.bytes.get(end) {
-                Some(b'\\') => end += 2,
+                Some(b'\\') => (end, escaped) = (end + 2, true),
                 Some(b'"') | None => break,
                 Some(_) => end += 1,
             }
         }
         let end = end.min(self.bytes.len());
         self.at = end + 1;
-        &self.bytes[start..end]
+        (&self.bytes[start..end], escaped)
     }
 
     /// A number or a word, which is stepped over.

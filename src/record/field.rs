@@ -23,7 +23,7 @@ impl FieldHasher {
     /// For a key between its quotes, as it passed [`super::token::members`].
     pub fn new(key_raw: &[u8]) -> Self {
         let mut scratch = Vec::new();
-        push_key(key_raw, &mut scratch);
+        push_key(key_raw, true, &mut scratch);
         let key_bytes = scratch.len();
         scratch.resize(key_bytes + 1 + SHORT, 0);
         scratch.shrink_to_fit();
