@@ -273,7 +273,7 @@ fn a_dictionary_is_made_where_it_pays() {
 
 #[test]
 fn large_and_odd_columns() {
-    let options = ChunkOptions::default();
+    let options = ChunkOptions { page_rows: 20_000, ..ChunkOptions::default() };
     for (pool, run) in [(70, 1), (30_000, 1), (1 << 40, 1), (12, 900)] {
         let look = Look { seed: 3, rows: 70_000, pool, nulls_percent: 20, run, sorted: false };
         for kind in if pool == 70 { 0..5 } else { 0..1 } {
@@ -311,7 +311,7 @@ fn noise_is_not_searched_longer_than_it_pays() {
         let mut encoder = ChunkEncoder::new(level).unwrap();
         // Without a dictionary, with a large one, and with a small one: each after the other, by the same encoder.
         [(&random, false), (&random, true), (&alike, false), (&alike, true)].map(|(array, intern)| {
-            let options = ChunkOptions::default();
+            let options = ChunkOptions { page_rows: 20_000, ..ChunkOptions::default() };
             let chunk = encoder.encode(&column_of(array), &both(array, intern), &options).unwrap();
             let file = file_of(array, vec![chunk]);
             assert_eq!(&read(&file, None), array);
