@@ -10,18 +10,16 @@
 use super::column::{Column, Full, Hint};
 use crate::record::field::FieldHasher;
 use crate::record::short::same;
-use crate::record::token::{Member, ValueKind};
-
-/// Distinct values of a column whose digests are kept, the first that came. Those that come later are digested each time:
-/// of so many, few come again soon.
-const MOST_DIGESTS: usize = 1024;
+use crate::record::token::{Member, Span32, ValueKind};
 
 /// A value that waits until its chunk has been read.
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
     /// Of those that wait.
     record: u32,
-    member: Member,
+    value: Span32,
+    kind: ValueKind,
+    escaped: bool,
 }
 
 /// The values of one column that wait, and what helps to take them in.
@@ -29,8 +27,6 @@ struct Waiting {
 pub(super) struct Arrivals {
     hasher: FieldHasher,
     waiting: Vec<Waiting>,
-    /// By entry of the column.
-    digests: Vec<u128>,
 }
 
 /// Memory that all columns use, one after the other.
@@ -46,13 +42,14 @@ pub(super) struct Desk {
 
 impl Arrivals {
     pub(super) fn new(hasher: FieldHasher) -> Self {
-        Arrivals { hasher, waiting: Vec::new(), digests: Vec::new() }
+        Arrivals { hasher, waiting: Vec::new() }
     }
 
     /// A value of the record with this number among those that wait.
     #[inline]
     pub(super) fn push(&mut self, record: u32, member: &Member) {
-        self.waiting.push(Waiting { record, member: *member });
+        let &Member { value, kind, value_escaped: escaped, .. } = member;
+        self.waiting.push(Waiting { record, value, kind, escaped });
     }
 
     /// Takes in what waits. `records` are those that wait, the first of them is row `first_row`; the digest of each value
@@ -87,14 +84,14 @@ impl Arrivals {
         let mut last = (0, 0);
         for (waiting, repeats) in self.waiting.iter().zip(&desk.repeats) {
             let (token, row) = (waiting.token(records), first_row + waiting.record);
-            let Member { kind, value_escaped: escaped, .. } = waiting.member;
+            let &Waiting { kind, escaped, .. } = waiting;
             match if *repeats { None } else { hints.next() } {
                 None => column.repeat(row, token, escaped, last.0)?,
                 Some(hint) => {
-                    let (entry, is_new) = column.take(row, token, escaped, *hint)?;
                     let digest = || self.hasher.digest(token, kind, escaped);
-                    last = (entry, known_digest(&mut self.digests, entry, digest));
-                    if is_new {
+                    let taken = column.take(row, token, escaped, *hint, digest)?;
+                    last = (taken.entry, taken.digest);
+                    if taken.is_new {
                         see(kind, token);
                     }
                 }
@@ -106,31 +103,10 @@ impl Arrivals {
         Ok(())
     }
 
-    /// The column has been emptied.
-    pub(super) fn forget(&mut self) {
-        self.waiting = Vec::new();
-        self.digests = Vec::new();
-    }
-
     /// Memory in use, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.hasher.bytes()
-            + self.waiting.capacity() * size_of::<Waiting>()
-            + self.digests.capacity() * size_of::<u128>()
+        self.hasher.bytes() + self.waiting.capacity() * size_of::<Waiting>()
     }
-}
-
-/// The digest of an entry, worked out if it is not known.
-#[inline]
-fn known_digest(known: &mut Vec<u128>, entry: u32, digest: impl FnOnce() -> u128) -> u128 {
-    if let Some(&digest) = known.get(entry as usize) {
-        return digest;
-    }
-    let digest = digest();
-    if entry as usize == known.len() && known.len() < MOST_DIGESTS {
-        known.push(digest);
-    }
-    digest
 }
 
 impl Desk {
@@ -143,7 +119,7 @@ impl Desk {
 impl Waiting {
     #[inline]
     fn token<'a>(&self, records: &[&'a [u8]]) -> &'a [u8] {
-        self.member.value.of(records[self.record as usize])
+        self.value.of(records[self.record as usize])
     }
 }
 
@@ -191,14 +167,11 @@ mod tests {
     }
 
     #[test]
-    fn more_entries_than_digests_are_kept() {
-        let wide = MOST_DIGESTS + 1000;
-        let one = |n: usize| format!("{{\"n\":{},\"same\":\"x\"}}", n % wide);
-        let records: Vec<String> = (0..6 * wide).map(one).collect();
+    fn a_column_that_was_emptied_begins_anew() {
+        let records: Vec<String> = (0..30_000).map(|n| format!("{{\"n\":{},\"same\":\"x\"}}", n % 9000)).collect();
         let mut lane = lane();
         settles(&mut lane, &records, 1000);
-        assert!(!lane.columns[0].is_plain() && lane.columns[0].entries() == wide);
-        assert_eq!(lane.arrivals[0].digests.len(), MOST_DIGESTS);
+        assert!(!lane.columns[0].is_plain() && lane.columns[0].entries() == 9000);
         lane.clear();
         settles(&mut lane, &records[7..99], 10);
     }

@@ -38,10 +38,14 @@ pub(super) struct Column {
     values: usize,
     /// One more than the last row that has a value.
     rows: u32,
+    /// Each entry's token; before it a [`Header`], as long as interning goes on: whoever finds a token has the rest beside
+    /// it.
     tokens: Vec<u8>,
     /// Where each entry ends in `tokens`.
     ends: Vec<u32>,
-    /// Open addressing by `tag`; an entry's number plus one, 0 for free.
+    /// How many entries have a header.
+    headed: u32,
+    /// Open addressing by `tag`; where an entry begins in `tokens` plus one, 0 for free.
     table: Vec<(u32, u32)>,
     given_up: bool,
     escaped: bool,
@@ -53,33 +57,35 @@ impl Column {
     pub(super) fn look(&self, hints: &mut [Hint]) {
         let mask = self.table.len().wrapping_sub(1);
         for hint in &mut *hints {
-            (hint.found, hint.entry) = self.table.get(hint.tag as usize & mask).copied().unwrap_or_default();
-        }
-        for hint in &mut *hints {
-            if hint.found != hint.tag {
-                hint.entry = 0;
-            }
-            let entry = hint.entry as usize;
-            hint.start = self.ends.get(entry.wrapping_sub(2)).copied().unwrap_or_default();
-            hint.end = self.ends.get(entry.wrapping_sub(1)).copied().unwrap_or_default();
+            let (tag, place) = self.table.get(hint.tag as usize & mask).copied().unwrap_or_default();
+            hint.place = if tag == hint.tag { place } else { 0 };
         }
         for hint in hints {
-            hint.first = self.tokens.get(hint.start as usize).copied().unwrap_or_default();
+            if hint.place != 0 {
+                hint.length = self.header(hint.place).length;
+            }
         }
     }
 
-    /// Keeps the token of a row, larger than any before, that was looked for. Its entry, and whether that is new.
+    /// Keeps the token of a row, larger than any before, that was looked for. `digest` is that of the token's field, and is
+    /// asked for once for each entry.
     #[inline]
-    pub(super) fn take(&mut self, row: u32, token: &[u8], escaped: bool, hint: Hint) -> Result<(u32, bool), Full> {
-        if hint.entry != 0
-            && !self.given_up
-            && token.first() == Some(&hint.first)
-            && same(&self.tokens[hint.start as usize..hint.end as usize], token)
-        {
-            self.put(row, hint.entry - 1);
-            return Ok((hint.entry - 1, false));
+    pub(super) fn take(
+        &mut self,
+        row: u32,
+        token: &[u8],
+        escaped: bool,
+        hint: Hint,
+        digest: impl FnOnce() -> u128,
+    ) -> Result<Taken, Full> {
+        if hint.place != 0 && hint.length as usize == token.len() && !self.given_up {
+            let header = self.header(hint.place);
+            if same(self.headed_bytes(hint.place, header), token) {
+                self.put(row, header.entry);
+                return Ok(Taken { entry: header.entry, digest: header.digest, is_new: false });
+            }
         }
-        self.search(row, token, escaped, hint.tag)
+        self.search(row, token, escaped, hint.tag, digest)
     }
 
     /// Keeps for a row, larger than any before, the token that the last row had.
@@ -87,7 +93,7 @@ impl Column {
     pub(super) fn repeat(&mut self, row: u32, token: &[u8], escaped: bool, entry: u32) -> Result<(), Full> {
         if self.given_up {
             self.set(row);
-            return self.add(token, escaped).map(|_| ());
+            return self.add(token, escaped, None).map(|_| ());
         }
         self.put(row, entry);
         Ok(())
@@ -95,33 +101,44 @@ impl Column {
 
     /// Keeps the token of a row, larger than any before. `hash` is equal for equal tokens.
     pub(super) fn push(&mut self, row: u32, token: &[u8], escaped: bool, hash: u64) -> Result<(), Full> {
-        self.search(row, token, escaped, (hash >> 32) as u32).map(|_| ())
+        self.search(row, token, escaped, (hash >> 32) as u32, || 0).map(|_| ())
     }
 
-    fn search(&mut self, row: u32, token: &[u8], escaped: bool, tag: u32) -> Result<(u32, bool), Full> {
+    fn search(
+        &mut self,
+        row: u32,
+        token: &[u8],
+        escaped: bool,
+        tag: u32,
+        digest: impl FnOnce() -> u128,
+    ) -> Result<Taken, Full> {
         if self.given_up {
-            let entry = self.add(token, escaped)?;
+            let entry = self.add(token, escaped, None)?;
             self.set(row);
-            return Ok((entry, true));
+            return Ok(Taken { entry, digest: digest(), is_new: true });
         }
         let mask = self.table.len().wrapping_sub(1);
         let mut at = tag as usize & mask;
         let mut steps = 0;
-        while let Some(&(known, entry)) = self.table.get(at)
-            && entry != 0
+        while let Some(&(known, place)) = self.table.get(at)
+            && place != 0
         {
             steps += 1;
-            if known == tag && same(self.bytes_of(entry - 1), token) {
-                self.put(row, entry - 1);
-                return Ok((entry - 1, false));
+            if known == tag {
+                let header = self.header(place);
+                if same(self.headed_bytes(place, header), token) {
+                    self.put(row, header.entry);
+                    return Ok(Taken { entry: header.entry, digest: header.digest, is_new: false });
+                }
             }
             at = (at + 1) & mask;
         }
-        let entry = self.intern(row, token, escaped, tag)?;
+        let digest = digest();
+        let entry = self.intern(row, token, escaped, tag, digest)?;
         if steps > LONGEST_SEARCH {
             self.give_up();
         }
-        Ok((entry, true))
+        Ok(Taken { entry, digest, is_new: true })
     }
 
     #[inline]
@@ -139,8 +156,9 @@ impl Column {
     }
 
     #[cold]
-    fn intern(&mut self, row: u32, token: &[u8], escaped: bool, tag: u32) -> Result<u32, Full> {
-        let entry = self.add(token, escaped)?;
+    fn intern(&mut self, row: u32, token: &[u8], escaped: bool, tag: u32, digest: u128) -> Result<u32, Full> {
+        let new_place = self.tokens.len() as u32 + 1;
+        let entry = self.add(token, escaped, Some(digest))?;
         self.put(row, entry);
         let distinct = self.ends.len();
         // Two in five are new: an entry, its place in the table and its number cost more than they save.
@@ -150,12 +168,12 @@ impl Column {
         }
         if distinct * 4 > self.table.len() * 3 {
             let mut table = vec![(0, 0); (self.table.len() * 2).max(16)];
-            for &(tag, entry) in self.table.iter().filter(|(_, entry)| *entry != 0) {
-                place(&mut table, tag, entry);
+            for &(tag, place) in self.table.iter().filter(|(_, place)| *place != 0) {
+                enter(&mut table, tag, place);
             }
             self.table = table;
         }
-        place(&mut self.table, tag, entry + 1);
+        enter(&mut self.table, tag, new_place);
         Ok(entry)
     }
 
@@ -164,17 +182,49 @@ impl Column {
         self.table = Vec::new();
     }
 
-    fn add(&mut self, token: &[u8], escaped: bool) -> Result<u32, Full> {
-        let end = self.tokens.len() + token.len();
-        if end > MOST_BYTES {
+    /// Appends an entry, with a header if `digest` is given: only before interning is given up.
+    fn add(&mut self, token: &[u8], escaped: bool, digest: Option<u128>) -> Result<u32, Full> {
+        let header = if digest.is_some() { HEADER } else { 0 };
+        let end = self.tokens.len() + header + token.len();
+        if end >= MOST_BYTES {
             return Err(Full);
         }
-        grow(&mut self.tokens, token.len());
+        let entry = self.ends.len() as u32;
+        grow(&mut self.tokens, header + token.len());
+        if let Some(digest) = digest {
+            self.tokens.extend_from_slice(&digest.to_le_bytes());
+            self.tokens.extend_from_slice(&entry.to_le_bytes());
+            self.tokens.extend_from_slice(&(token.len() as u32).to_le_bytes());
+            self.headed = entry + 1;
+        }
         self.tokens.extend_from_slice(token);
         grow(&mut self.ends, 1);
         self.ends.push(end as u32);
         self.escaped |= escaped;
-        Ok(self.ends.len() as u32 - 1)
+        Ok(entry)
+    }
+
+    /// What stands before the token of an interned entry.
+    #[inline]
+    fn header(&self, place: u32) -> Header {
+        let start = place as usize - 1;
+        match self.tokens.get(start..).and_then(|rest| rest.first_chunk::<HEADER>()) {
+            Some(&[d0, d1, d2, d3, d4, d5, d6, d7, d8, d9, da, db, dc, dd, de, df, e0, e1, e2, e3, l0, l1, l2, l3]) => {
+                Header {
+                    digest: u128::from_le_bytes([d0, d1, d2, d3, d4, d5, d6, d7, d8, d9, da, db, dc, dd, de, df]),
+                    entry: u32::from_le_bytes([e0, e1, e2, e3]),
+                    length: u32::from_le_bytes([l0, l1, l2, l3]),
+                }
+            }
+            // No place is made up.
+            None => Header { digest: 0, entry: 0, length: 0 },
+        }
+    }
+
+    #[inline]
+    fn headed_bytes(&self, place: u32, header: Header) -> &[u8] {
+        let start = place as usize - 1 + HEADER;
+        &self.tokens[start..start + header.length as usize]
     }
 
     fn set(&mut self, row: u32) {
@@ -242,9 +292,10 @@ impl Column {
 
     #[inline]
     fn bytes_of(&self, entry: u32) -> &[u8] {
+        let header = if entry < self.headed { HEADER } else { 0 };
         let entry = entry as usize;
         let start = if entry == 0 { 0 } else { self.ends[entry - 1] as usize };
-        &self.tokens[start..self.ends[entry] as usize]
+        &self.tokens[start + header..self.ends[entry] as usize]
     }
 
     /// Memory in use, in bytes.
@@ -258,19 +309,36 @@ impl Column {
     }
 }
 
+/// What is kept of an interned entry before its token.
+#[derive(Debug, Clone, Copy)]
+struct Header {
+    /// Of the token's field.
+    digest: u128,
+    entry: u32,
+    /// Of the token.
+    length: u32,
+}
+
+/// The bytes of a [`Header`]: digest, entry and length, little endian.
+const HEADER: usize = 24;
+
+/// What became of a token.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taken {
+    pub(super) entry: u32,
+    pub(super) digest: u128,
+    pub(super) is_new: bool,
+}
+
 /// How far the search for a token has come. The memory of many values is asked for at once this way, where looking for
 /// one value after the other would wait for each. It stays true while other tokens are kept.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Hint {
     tag: u32,
-    /// The tag in the token's place of the table.
-    found: u32,
-    /// The first byte of the token that was found.
-    first: u8,
-    /// Plus one; 0: look again from the start.
-    entry: u32,
-    start: u32,
-    end: u32,
+    /// Of the entry that may be it, plus one; 0: look again from the start.
+    place: u32,
+    /// Of that entry's token.
+    length: u32,
 }
 
 impl Hint {
@@ -285,13 +353,13 @@ impl Hint {
 #[derive(Debug)]
 pub(super) struct Full;
 
-fn place(table: &mut [(u32, u32)], tag: u32, entry: u32) {
+fn enter(table: &mut [(u32, u32)], tag: u32, place: u32) {
     let mask = table.len() - 1;
     let mut at = tag as usize & mask;
     while table[at].1 != 0 {
         at = (at + 1) & mask;
     }
-    table[at] = (tag, entry);
+    table[at] = (tag, place);
 }
 
 /// Makes room for `more` elements, by a quarter at least and not by doubling.

@@ -56,7 +56,7 @@ pub struct Lane {
     /// By place in the survey.
     pub(super) columns: Vec<Column>,
     /// For each column.
-    pub(super) arrivals: Vec<Arrivals>,
+    arrivals: Vec<Arrivals>,
     desk: Desk,
     /// Of each record that waits, the sum of its fields' digests, as far as they were digested.
     sums: Vec<u128>,
@@ -214,7 +214,6 @@ impl Lane {
     /// Forgets the rows and gives their memory back; what was learned and surveyed stays.
     pub(super) fn clear(&mut self) {
         self.columns.iter_mut().for_each(|column| *column = Column::default());
-        self.arrivals.iter_mut().for_each(Arrivals::forget);
         self.rest = Column::default();
         self.rest_text = Vec::new();
         self.rows = Vec::new();
