@@ -190,7 +190,6 @@ impl<'a> BatchWriter<'a> {
     }
 
     /// Reads an object's records.
-    #[expect(clippy::too_many_arguments, reason = "one object, and what its batch is read with")]
     fn records(
         &mut self,
         decoders: &mut Decoders,

@@ -238,17 +238,19 @@ fn read_zone_at_end(text: &[u8]) -> Option<Zone<'_>> {
 }
 
 fn write(micros: i64, tail: Option<&str>, out: &mut Stack<LONGEST_TEXT>) -> Option<()> {
-    let form = match tail.map(str::as_bytes) {
-        None if (FIRST..=LAST).contains(&micros) => return Some(common(micros, None, out)),
-        Some(&[seventh @ b'0'..=b'9', b'Z']) if (FIRST..=LAST).contains(&micros) => {
-            return Some(common(micros, Some(seventh), out));
-        }
-        None => return None,
-        Some(tail) => read_tail(tail)?,
+    let tail = tail.map(str::as_bytes);
+    let seventh = match tail {
+        Some(&[seventh @ b'0'..=b'9', b'Z']) => Some(seventh),
+        _ => None,
     };
     if !(FIRST..=LAST).contains(&micros) {
         return None;
     }
+    let Some(tail) = tail.filter(|_| seventh.is_none()) else {
+        common(micros, seventh, out);
+        return Some(());
+    };
+    let form = read_tail(tail)?;
     let local = micros + form.zone.offset_minutes * MICROS_PER_MINUTE;
     if !(FIRST..=LAST).contains(&local) {
         return None;
