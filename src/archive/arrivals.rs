@@ -69,12 +69,14 @@ impl Arrivals {
         column.reserve(self.waiting.len());
         desk.hints.clear();
         desk.repeats.clear();
-        let mut before: &[u8] = &[];
+        let (is_plain, mut before) = (column.is_plain(), &[][..]);
         for waiting in &self.waiting {
             let token = waiting.token(records);
             let repeats = same(token, before);
             if !repeats {
-                desk.hints.push(Hint::new(desk.hashes.hash_one(token)));
+                // Where nothing is interned, nothing is looked for.
+                let hash = if is_plain { 0 } else { desk.hashes.hash_one(token) };
+                desk.hints.push(Hint::new(hash));
             }
             desk.repeats.push(repeats);
             before = token;

@@ -1,8 +1,8 @@
 //! The values of one column in memory: each distinct token once, and for each row which one.
 //!
 //! The idea: log columns repeat themselves. A repeated value costs a comparison and four bytes, and all that is done to
-//! values later (typing, printing, escaping, their digest) is done once for each distinct one. Where values hardly repeat, interning is given up: then each is kept as
-//! it comes.
+//! values later (typing, printing, escaping, their digest) is done once for each distinct one. Where values hardly
+//! repeat, interning is given up: then each is kept as it comes.
 //!
 //! Invariants: tokens keep the bytes they had in the record, so that types can be decided later (I9); rows come in
 //! ascending order; [`Column::bytes`] counts capacity, not use, and nothing grows by more than a quarter beyond what is
