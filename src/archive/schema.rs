@@ -14,7 +14,7 @@ use arrow::datatypes::{DataType as ArrowType, Field, TimeUnit};
 use deltalake_core::kernel::{DataType, MetadataValue, PrimitiveType, StructField, StructType};
 
 pub use super::catalogue::{Catalogued, ColumnType, fold};
-use super::survey::Survey;
+use super::survey::{Survey, Surveyed};
 use crate::error::{Error, Kind, Result};
 
 /// The UTC day of the event: a partition column (Delta `date`), not in the file.
@@ -214,16 +214,14 @@ impl TableSchema {
 
     /// A column that was decided over a part of a batch, and that the whole of it gives another type.
     pub fn misjudged<'a>(&self, survey: &'a Survey) -> Option<&'a str> {
-        let catalogued = |name| self.catalogued.as_ref().is_some_and(|table| table.column(name).is_some());
-        let differs = |at: usize, kind| self.columns[at].kind != kind;
-        let columns = survey.columns.iter().filter(|surveyed| !surveyed.known && !catalogued(&surveyed.name));
-        columns
-            .filter(|surveyed| {
-                let decided = self.column(&surveyed.name).zip(surveyed.kinds.decide());
-                decided.is_some_and(|(at, kind)| differs(at, kind))
-            })
-            .map(|surveyed| surveyed.name.as_str())
-            .next()
+        let is_decided_here = |surveyed: &&Surveyed| {
+            !surveyed.known && self.catalogued.as_ref().is_none_or(|table| table.column(&surveyed.name).is_none())
+        };
+        let differs = |surveyed: &&Surveyed| {
+            let decided = self.column(&surveyed.name).zip(surveyed.kinds.decide());
+            decided.is_some_and(|(at, kind)| self.columns[at].kind != kind)
+        };
+        survey.columns.iter().filter(is_decided_here).find(differs).map(|surveyed| surveyed.name.as_str())
     }
 
     fn append(&mut self, name: &str, kind: ColumnType) -> usize {
@@ -288,7 +286,7 @@ fn strange(column: &str, reason: &str) -> Error {
 pub(super) mod tests {
     use super::*;
     use crate::archive::catalogue::find;
-    use crate::archive::survey::{Kinds, Surveyed};
+    use crate::archive::survey::Kinds;
     use crate::record::token::ValueKind;
 
     pub(in crate::archive) fn survey(columns: &[(&str, &[&str])]) -> Survey {

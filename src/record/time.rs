@@ -70,40 +70,12 @@ pub fn day(micros: i64) -> i32 {
 /// `YYYY-MM-DDThh:mm:ss.ffffffZ`, or with a seventh digit: what most services write. Every byte is a digit of a field or
 /// stands where [`common`] puts it, so that printing gives it back.
 fn read_common(text: &[u8]) -> Option<Moment> {
-    let (
-        &[
-            y1,
-            y2,
-            y3,
-            y4,
-            b'-',
-            m1,
-            m2,
-            b'-',
-            d1,
-            d2,
-            b'T',
-            h1,
-            h2,
-            b':',
-            i1,
-            i2,
-            b':',
-            s1,
-            s2,
-            b'.',
-            ref fraction @ ..,
-        ],
-        b"Z",
-    ) = text.split_at_checked(text.len().checked_sub(1)?)?
-    else {
-        return None;
-    };
-    let (&micros, tail) = match fraction {
-        [micros @ .., seventh @ b'0'..=b'9'] if micros.len() == 6 => {
-            (micros.first_chunk::<6>()?, Some(Tail::seventh(*seventh)))
-        }
-        _ => (fraction.as_array::<6>()?, None),
+    let (&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T'], text) = text.split_first_chunk()? else { return None };
+    let (&[h1, h2, b':', i1, i2, b':', s1, s2, b'.'], text) = text.split_first_chunk()? else { return None };
+    let (micros, tail) = match text.split_first_chunk::<6>()? {
+        (micros, b"Z") => (micros, None),
+        (micros, &[seventh @ b'0'..=b'9', b'Z']) => (micros, Some(Tail::seventh(seventh))),
+        _ => return None,
     };
     let days = date(number(&[y1, y2, y3, y4])?, number(&[m1, m2])?, number(&[d1, d2])?)?;
     let (hour, minute, second) = (number(&[h1, h2])?, number(&[i1, i2])?, number(&[s1, s2])?);
@@ -111,7 +83,7 @@ fn read_common(text: &[u8]) -> Option<Moment> {
         return None;
     }
     let seconds = i64::from(hour * 3600 + minute * 60 + second);
-    let micros = days * MICROS_PER_DAY + seconds * MICROS_PER_SECOND + i64::from(number(&micros)?);
+    let micros = days * MICROS_PER_DAY + seconds * MICROS_PER_SECOND + i64::from(number(micros)?);
     Some(Moment { micros, tail, ambiguous: false })
 }
 
@@ -123,37 +95,11 @@ fn common(micros: i64, seventh: Option<u8>, out: &mut Stack<LONGEST_TEXT>) {
     let ([y1, y2], [y3, y4], [m1, m2], [d1, d2]) = (two(year / 100), two(year % 100), two(month), two(day));
     let ([h1, h2], [i1, i2], [s1, s2]) = (two(seconds / 3600), two(seconds / 60 % 60), two(seconds % 60));
     let ([f1, f2], [f3, f4], [f5, f6]) = (two(fraction / 10_000), two(fraction / 100 % 100), two(fraction % 100));
-    let text = [
-        y1,
-        y2,
-        y3,
-        y4,
-        b'-',
-        m1,
-        m2,
-        b'-',
-        d1,
-        d2,
-        b'T',
-        h1,
-        h2,
-        b':',
-        i1,
-        i2,
-        b':',
-        s1,
-        s2,
-        b'.',
-        f1,
-        f2,
-        f3,
-        f4,
-        f5,
-        f6,
-        seventh.unwrap_or(b'Z'),
-        b'Z',
-    ];
-    out.push(if seventh.is_some() { &text } else { &text[..27] });
+    out.push(&[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', i1, i2, b':', s1, s2, b'.']);
+    out.push(&[f1, f2, f3, f4, f5, f6, seventh.unwrap_or(b'Z')]);
+    if seventh.is_some() {
+        out.push(b"Z");
+    }
 }
 
 fn read_iso(text: &[u8]) -> Option<(i64, Form<'_>, bool)> {

@@ -2,7 +2,7 @@
 //! the bytes themselves.
 //!
 //! Invariant: a buffer is lent to one reader at a time, and comes back when the last of its bytes is let go; at most
-//! [`MOST_KEPT`] wait to be lent again.
+//! [`MOST_KEPT`] wait to be lent again, none of more than [`MOST_BYTES`] (I11).
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -15,6 +15,8 @@ use bytes::Bytes;
 pub(super) const LARGE: u64 = 4 << 20;
 /// One being decoded, one being read ahead.
 const MOST_KEPT: usize = 2;
+/// As much as is held of a raw object at most. What else is read whole, as the saved state of a large ledger, is read once.
+const MOST_BYTES: usize = 64 << 20;
 
 /// Buffers that wait to be lent.
 #[derive(Debug, Clone, Default)]
@@ -53,7 +55,7 @@ impl AsRef<[u8]> for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         let mut kept = self.to.kept();
-        if kept.len() < MOST_KEPT {
+        if kept.len() < MOST_KEPT && self.bytes.capacity() <= MOST_BYTES {
             kept.push(std::mem::take(&mut self.bytes));
         }
     }
@@ -82,5 +84,16 @@ mod tests {
         let three = buffers.read(&mut file, &(0..1)).unwrap();
         drop((one, two, three));
         assert_eq!(buffers.kept().len(), MOST_KEPT);
+    }
+
+    #[test]
+    fn i11_what_is_too_large_is_not_kept() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.set_len(MOST_BYTES as u64 + 1).unwrap();
+        let buffers = Buffers::default();
+        drop(buffers.read(&mut file, &(0..MOST_BYTES as u64 + 1)).unwrap());
+        assert_eq!(buffers.kept().len(), 0);
+        drop(buffers.read(&mut file, &(0..MOST_BYTES as u64)).unwrap());
+        assert_eq!(buffers.kept().len(), 1);
     }
 }
