@@ -2,13 +2,14 @@
 //!
 //! Strict: an unknown key, a wrong type or a value nobody can mean is a mistake, and all mistakes come at once. What
 //! parses but has no effect yet is in [`Settings::warnings`]. Paths are relative to the file. Credentials never stand
-//! in the file; store options come from the environment as `object_store` reads them. Nothing here touches a store, and
+//! in the file; what `[[store]]` does not say comes from the environment as `object_store` reads it. Nothing here touches a store, and
 //! only [`Settings::find`] and [`Settings::read`] touch the disk.
 
 pub mod cron;
 pub mod diagnose;
 mod document;
 pub mod reader;
+mod store;
 pub mod value;
 mod window;
 
@@ -24,6 +25,7 @@ use url::Url;
 use crate::error::{Error, Kind, Result};
 
 use diagnose::{Mistake, Problem, Warning};
+pub use store::{StoreOptions, StoreSettings};
 pub use value::{duration, size};
 pub use window::Window;
 
@@ -52,6 +54,8 @@ pub struct Settings {
     pub schedule: Schedule,
     #[serde(rename = "source")]
     pub sources: Vec<SourceSettings>,
+    #[serde(rename = "store", skip_serializing_if = "Vec::is_empty")]
+    pub stores: Vec<StoreSettings>,
     pub access: Access,
     #[serde(skip)]
     warnings: Vec<Warning>,
@@ -201,6 +205,11 @@ impl Settings {
     /// Settings from text; `base` is the absolute folder that paths are relative to.
     pub fn parse(text: &str, base: &Path) -> Result<Settings, Vec<Mistake>> {
         document::parse("holdfast.toml".into(), text.to_owned(), base)
+    }
+
+    /// How the store at `url` is reached.
+    pub fn store_options(&self, url: &Url) -> StoreOptions {
+        store::options_of(&self.stores, url)
     }
 
     /// What parsed but has no effect, or is probably not meant.

@@ -11,6 +11,7 @@ use holdfast::ledger::{
 };
 use holdfast::names::TableName;
 use holdfast::record::SetDigest;
+use holdfast::settings::StoreOptions;
 use holdfast::storage::{Missing, open as open_store};
 use jiff::civil::{Date, date};
 use jiff::{SignedDuration, Timestamp, ToSpan};
@@ -34,7 +35,7 @@ pub fn open(folder: &Path, entries: u64) {
     let _ = fs::remove_file(folder.join("state.json"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let url = Url::from_directory_path(folder.canonicalize().unwrap()).unwrap();
-    let store = || open_store(&url, Missing::Refuse, runtime.handle()).unwrap();
+    let store = || open_store(&url, &StoreOptions::default(), Missing::Refuse, runtime.handle()).unwrap();
     let chain = |run: &str| Chain::open(store(), run, Box::new(|| "nonce".into())).unwrap();
     let (listed, took) = measured(|| store().list_folder(None).unwrap().len());
     println!("  {listed} names listed     {:>6.2} s, {:>5.2} CPU s", took.wall, took.cpu);

@@ -182,6 +182,9 @@ pub struct AdoptArgs {
 
 #[derive(Debug, ClapArgs)]
 pub struct CheckArgs {
+    /// Try the stores too: do they keep their promises, and what do their buckets say of lifecycle, versions and locks?
+    #[arg(long)]
+    pub stores: bool,
     /// Show when the schedule fires after this time: a date (00:00 UTC) or an RFC 3339 instant
     #[arg(long, value_name = "TIME", value_parser = parse_instant)]
     pub as_of: Option<Timestamp>,

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::args::{Args, CheckArgs};
 use super::open::House;
 use super::output::{Output, count};
+use super::stores::{check_stores, judge, print};
 use super::table::aligned;
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
@@ -51,12 +52,17 @@ pub fn check(args: &Args, check: &CheckArgs, output: &mut Output) -> Result<u8> 
     let firings = firings(&house.settings.schedule, &policies, now)?;
     let description = describe(&policies, &known);
     let unmatched = if known.is_empty() { Vec::new() } else { policies.unmatched(&known) };
+    let stores = if check.stores { Some(check_stores(&house)?) } else { None };
     let warnings: Vec<_> = house.settings.warnings().iter().chain(&unmatched).collect();
     if output.is_json() {
-        output.json(&json!({
+        let mut document = json!({
             "settings": house.settings, "schedule": firings, "policies": description, "warnings": warnings,
-        }))?;
-        return Ok(0);
+        });
+        if let Some(stores) = &stores {
+            document["stores"] = json!(stores);
+        }
+        output.json(&document)?;
+        return stores.as_deref().map_or(Ok(()), judge).map(|()| 0);
     }
     if let Some(file) = &house.settings.file {
         output.line(format!("settings {}: valid", file.display()))?;
@@ -102,10 +108,13 @@ pub fn check(args: &Args, check: &CheckArgs, output: &mut Output) -> Result<u8> 
     if !firings.is_empty() && !untimed.is_empty() {
         output.line(format!("`holdfast schedule` never runs the tables of {}: no line is theirs.", some(&untimed)))?;
     }
+    if let Some(stores) = &stores {
+        print(stores, output)?;
+    }
     for warning in warnings {
         output.note(warning.render(output.color));
     }
-    Ok(0)
+    stores.as_deref().map_or(Ok(()), judge).map(|()| 0)
 }
 
 /// A line with its next firings.

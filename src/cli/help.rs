@@ -22,6 +22,7 @@ Examples:
   holdfast check
   holdfast check --config /etc/holdfast/holdfast.toml
   holdfast check --as-of 2026-12-31T00:00:00Z      when does the schedule fire after that?
+  holdfast check --stores                          can archive, ledger and sources be trusted?
 
 Reads settings and policies only, and shows all mistakes at once, each with its file and line.
 

@@ -29,6 +29,7 @@ mod schema;
 mod search;
 mod service;
 mod status;
+mod stores;
 mod table;
 mod tables;
 mod terminal;

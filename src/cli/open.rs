@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::{Handle, Runtime};
@@ -12,13 +13,13 @@ use super::output::Output;
 use super::progress::watcher;
 use crate::clock::{Clock, HostClock};
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Armed, Chain, Lease, LocalLease, State, clock_apart};
+use crate::ledger::{Armed, Chain, Lease, LocalLease, State, StoreLease, Term, clock_apart};
 use crate::pipeline::{Context, Source, Unwatched, Window};
 use crate::policy::PolicySet;
 use crate::schedule::Line;
 use crate::settings::Settings;
 use crate::source::Layout;
-use crate::storage::{Missing, Store, local_folder, open};
+use crate::storage::{Missing, Store, open};
 
 /// An installation: its settings, and the runtime its stores live in.
 #[derive(Debug)]
@@ -62,14 +63,18 @@ impl House {
     }
 
     pub fn archive(&self, missing: Missing) -> Result<Store> {
-        open(&self.settings.archive, missing, self.runtime.handle())
+        self.store(&self.settings.archive, missing)
     }
 
     pub fn ledger(&self, missing: Missing) -> Result<Store> {
-        open(&self.ledger_url()?, missing, self.runtime.handle())
+        self.store(&self.ledger_url()?, missing)
     }
 
-    fn ledger_url(&self) -> Result<url::Url> {
+    fn store(&self, url: &url::Url, missing: Missing) -> Result<Store> {
+        open(url, &self.settings.store_options(url), missing, self.runtime.handle())
+    }
+
+    pub fn ledger_url(&self) -> Result<url::Url> {
         match &self.settings.ledger {
             Some(url) => Ok(url.clone()),
             None => url::Url::parse(&format!("{}/ledger", self.settings.archive.as_str().trim_end_matches('/')))
@@ -93,7 +98,7 @@ impl House {
                     workspace: source.workspace.clone(),
                     settle: SignedDuration::try_from(source.settle).unwrap_or(SignedDuration::MAX),
                     layout: Layout::parse(&source.layout)?,
-                    store: open(&source.url, Missing::Refuse, self.runtime.handle()),
+                    store: self.store(&source.url, Missing::Refuse),
                 })
             })
             .collect()
@@ -107,7 +112,7 @@ impl House {
     /// Everything a run needs.
     pub fn context(&self) -> Result<Context> {
         let (archive, ledger) = (self.archive(Missing::Create)?, self.ledger(Missing::Create)?);
-        let (folder, probe) = (local_folder(ledger.url())?, ledger.clone());
+        let (leased, probe) = (ledger.clone(), ledger.clone());
         let host = gethostname::gethostname().to_string_lossy().into_owned();
         let holder = serde_json::json!({
             "host": host, "process": std::process::id(), "since": self.clock.now().to_string(),
@@ -126,7 +131,7 @@ impl House {
             memory: self.settings.memory,
             zstd_level: self.settings.compression.zstd_level(),
             threads: threads(),
-            take_lease: Box::new(move || Ok(Box::new(LocalLease::take(&folder, &holder)?) as Box<dyn Lease>)),
+            take_lease: Box::new(move || take_lease(&leased, &holder)),
             ids: Box::new(new_id),
             host,
             progress: Box::new(Unwatched),
@@ -189,9 +194,21 @@ impl House {
     }
 }
 
+/// How long a lease on an object store lasts without a beat.
+const TERM: Duration = Duration::from_secs(60);
+
+fn take_lease(ledger: &Store, holder: &str) -> Result<Box<dyn Lease>> {
+    if let Some(folder) = ledger.local_folder() {
+        return Ok(Box::new(LocalLease::take(&folder, holder)?));
+    }
+    let term =
+        Term { length: TERM, clock: Arc::new(HostClock::start()), pause: Arc::new(|time| std::thread::sleep(time)) };
+    Ok(Box::new(StoreLease::take(ledger, holder, &new_id(), term)?))
+}
+
 /// Twelve hex digits: enough to tell runs apart, short enough to read.
 #[expect(clippy::disallowed_methods, reason = "the command line is where ids come from")]
-fn new_id() -> String {
+pub fn new_id() -> String {
     uuid::Uuid::new_v4().simple().to_string()[..12].to_owned()
 }
 

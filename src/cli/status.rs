@@ -13,12 +13,12 @@ use crate::explain::{Amount, Ended, Finding, Grace, Overdue, Runs, Status, Waiti
 use crate::ledger::{Keeping, holder};
 use crate::plan::{Because, Fate, Shut};
 use crate::policy::day_of;
-use crate::storage::{Missing, local_folder};
+use crate::storage::Missing;
 
 pub fn status(args: &Args, status: &StatusArgs, output: &mut Output) -> Result<u8> {
     let house = House::open(args, output)?;
     let (_context, looked) = looked(&house, status.as_of)?;
-    let lease = holder(&local_folder(house.ledger(Missing::Refuse)?.url())?)?;
+    let lease = holder(&house.ledger(Missing::Refuse)?)?;
     let status = gather(&looked, lease, &house.fires()?)?;
     if output.is_json() {
         output.json(&status)?;

@@ -4,13 +4,17 @@
 use std::collections::BTreeMap;
 
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, RenameOptions, RenameTargetMode};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, RenameOptions, RenameTargetMode};
 
 use super::Permit;
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{State, Subject, attachment_path};
+use crate::ledger::{ObjectId, State, Subject, attachment_path};
 use crate::source::{aside_path, hash_prefix};
-use crate::storage::Store;
+use crate::storage::probe::{ConditionalDelete, probe_deletes};
+use crate::storage::{Exact, Store, Version};
+
+/// Names the objects that try a source's conditional deletes.
+const PROBE: &str = "clearing";
 
 /// What became of one subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +57,7 @@ impl Eraser<'_> {
                         "its source is not in the settings any more",
                     )
                 })?;
-                clear_raw(store, path, *size, sha256)
+                clear_raw(store, path, *size, sha256, etag_read(state, source, path).as_deref())
             }
             Subject::Attachment { sha256 } => delete(self.ledger, &attachment_path(sha256)),
             Subject::Segment { path, .. }
@@ -82,7 +86,8 @@ impl Eraser<'_> {
         let Some(store) = self.sources.get(source) else { return Ok(true) };
         let (named, aside) = (parse(path)?, parse(&aside_path(path))?);
         let there = store.head(&named)?;
-        if store.head(&aside)?.is_some() {
+        // Nothing is moved aside on an object store.
+        if store.local_folder().is_some() && store.head(&aside)?.is_some() {
             if there.is_none() {
                 rename(store, &aside, &named, RenameTargetMode::Create)?;
             }
@@ -102,9 +107,68 @@ fn parse(path: &str) -> Result<Path> {
     Path::parse(path).map_err(|source| Error::from_source(Kind::Internal, format!("reading the path {path}"), source))
 }
 
-/// Moves the object aside, so that nobody finds it by name, looks once more, and unlinks it. If its bytes are not those
-/// that were read, it gets its name back: the next run reads the rest.
-fn clear_raw(store: &Store, path: &str, size: u64, sha256: &str) -> Result<Erased> {
+/// The etag of the version that was read.
+fn etag_read(state: &State, source: &str, path: &str) -> Option<String> {
+    let id = ObjectId { source: source.to_owned(), path: path.to_owned() };
+    state.objects.get(&id)?.outcome.etag.clone()
+}
+
+/// Deletes a raw object whose bytes are those that were read, and no other.
+fn clear_raw(store: &Store, path: &str, size: u64, sha256: &str, etag: Option<&str>) -> Result<Erased> {
+    if store.local_folder().is_none() {
+        return clear_at_once(store, &parse(path)?, size, sha256, etag);
+    }
+    clear_aside(store, path, size, sha256)
+}
+
+const CHANGED: &str = "its bytes changed since it was read; the next run reads it again";
+
+/// On an object store: looks once more, and deletes only what it saw then. Where the store knows no such condition, what
+/// is written in the milliseconds between the look and the deletion would go with it: that is what `settle` is for.
+fn clear_at_once(store: &Store, path: &Path, size: u64, sha256: &str, etag: Option<&str>) -> Result<Erased> {
+    let Some(meta) = store.head(path)? else { return Ok(Erased::Missing) };
+    // An object store's etag stands for one content; a new one may stand for the same.
+    let known = etag.is_some() && meta.e_tag.as_deref() == etag;
+    let same = || Ok::<_, Error>(hex::encode(hash_prefix(store, path, size, meta.e_tag.as_deref())?) == sha256);
+    if meta.size != size || !(known || same()?) {
+        return Ok(Erased::Kept(CHANGED.into()));
+    }
+    let exact = store.deletes_exactly().unwrap_or_else(|| probe_deletes(store, PROBE) == ConditionalDelete::Kept);
+    if !exact {
+        return delete(store, path);
+    }
+    let answer = store.delete_exact(path, &meta);
+    match (store.head(path)?, answer) {
+        (None, _) => forget_version(store, path, &meta).map(|()| Erased::Destroyed),
+        (Some(_), Ok(Exact::Changed)) => Ok(Erased::Kept(CHANGED.into())),
+        // It went, and the collector wrote anew.
+        (Some(there), Ok(Exact::Deleted | Exact::Missing)) if there.e_tag != meta.e_tag => Ok(Erased::Destroyed),
+        (Some(_), Ok(answer)) => Err(Error::new(
+            Kind::Store,
+            format!("deleting {}", store.describe(path)),
+            format!("the store answered {answer:?}, but the object is still there"),
+        )),
+        (Some(_), Err(error)) => Err(error),
+    }
+}
+
+/// Where versions are kept, the deletion left the one that was read, below a marker. It goes too; older ones, which nobody
+/// read, stay, and the marker over them: without it they would be found anew.
+fn forget_version(store: &Store, path: &Path, read: &ObjectMeta) -> Result<()> {
+    let Some(read) = read.version.as_deref().filter(|_| store.is_versioned()) else { return Ok(()) };
+    for version in store.versions(path)?.iter().filter(|version| version.id() == read) {
+        store.delete_version(path, version)?;
+    }
+    let left = store.versions(path)?;
+    if left.iter().all(Version::is_marker) {
+        left.iter().try_for_each(|marker| store.delete_version(path, marker))?;
+    }
+    Ok(())
+}
+
+/// On a local disk: moves the object aside, so that nobody finds it by name, looks once more, and unlinks it. If its bytes
+/// are not those that were read, it gets its name back: the next run reads the rest.
+fn clear_aside(store: &Store, path: &str, size: u64, sha256: &str) -> Result<Erased> {
     let (named, aside) = (parse(path)?, parse(&aside_path(path))?);
     if store.head(&aside)?.is_none() {
         if store.head(&named)?.is_none() {
@@ -124,7 +188,7 @@ fn clear_raw(store: &Store, path: &str, size: u64, sha256: &str) -> Result<Erase
     if store.head(&named)?.is_none() {
         rename(store, &aside, &named, RenameTargetMode::Create)?;
     }
-    Ok(Erased::Kept("its bytes changed since it was read; the next run reads it again".into()))
+    Ok(Erased::Kept(CHANGED.into()))
 }
 
 fn rename(store: &Store, from: &Path, to: &Path, target_mode: RenameTargetMode) -> Result<()> {
@@ -139,20 +203,37 @@ fn rename(store: &Store, from: &Path, to: &Path, target_mode: RenameTargetMode) 
     }
 }
 
+/// Deletes an object of ours, with all its versions, and sees that nothing is left.
 fn delete(store: &Store, path: &Path) -> Result<Erased> {
-    if store.head(path)?.is_none() {
+    let is_versioned = store.is_versioned();
+    if store.head(path)?.is_none() && !(is_versioned && !store.versions(path)?.is_empty()) {
         return Ok(Erased::Missing);
     }
-    let answer = store.wait(store.inner().delete(path));
-    if store.head(path)?.is_none() {
+    let answer = if is_versioned {
+        delete_versions(store, path)
+    } else {
+        store.wait(store.inner().delete(path)).map_err(|source| store.failed("deleting", path, source))
+    };
+    if store.head(path)?.is_none() && !(is_versioned && !store.versions(path)?.is_empty()) {
         return Ok(Erased::Destroyed);
     }
-    match answer {
-        Err(source) => Err(store.failed("deleting", path, source)),
-        Ok(()) => Err(Error::new(
-            Kind::Store,
-            format!("deleting {}", store.describe(path)),
-            "the store says that it did, but the object is still there",
-        )),
+    answer?;
+    Err(Error::new(
+        Kind::Store,
+        format!("deleting {}", store.describe(path)),
+        "the store says that it did, but the object is still there",
+    ))
+}
+
+/// Deletes every version of an object, and the markers of earlier deletions.
+fn delete_versions(store: &Store, path: &Path) -> Result<()> {
+    loop {
+        let versions = store.versions(path)?;
+        if versions.is_empty() {
+            return Ok(());
+        }
+        for version in &versions {
+            store.delete_version(path, version)?;
+        }
     }
 }

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::entry::{AttachmentRef, Body, Entry};
 use super::fetch::{self, Lists};
+use super::lease::Lease;
 use super::saved::read_saved;
 use super::state::State;
 use crate::error::{Error, Kind, Result};
@@ -49,6 +50,8 @@ pub struct Chain {
     has_saved: bool,
     /// Not every entry was read: the state was taken from the saved one.
     from_saved: bool,
+    /// Held as long as the chain is; none: who only reads, or appends what needs none.
+    lease: Option<Box<dyn Lease>>,
 }
 
 impl Chain {
@@ -78,13 +81,32 @@ impl Chain {
         } else if let Some(newest) = check_numbering(&store)? {
             fetch::fold_up_to(&store, &mut state, newest)?;
         }
-        let mut chain =
-            Chain { store, state, run: run.into(), nonces, refused: false, has_saved: from_saved, from_saved };
+        let mut chain = Chain {
+            store,
+            state,
+            run: run.into(),
+            nonces,
+            refused: false,
+            has_saved: from_saved,
+            from_saved,
+            lease: None,
+        };
         chain.fold()?;
         if let Some(witness) = witness {
             chain.check_witness(&witness, "head.json")?;
         }
         Ok(chain)
+    }
+
+    /// The same chain, extended by who holds this lease.
+    pub fn under(mut self, lease: Box<dyn Lease>) -> Self {
+        self.lease = Some(lease);
+        self
+    }
+
+    /// Errs, with [`crate::Kind::Fenced`], if another runner may hold the lease by now.
+    pub fn check_lease(&self) -> Result<()> {
+        self.lease.as_ref().map_or(Ok(()), |lease| lease.check())
     }
 
     pub fn store(&self) -> &Store {

@@ -1,4 +1,4 @@
-//! Who may run. On a local disk an OS file lock, which dies with its process.
+//! Who may run. On a local disk an OS file lock, which dies with its process; elsewhere [`super::remote_lease`].
 
 use std::fmt;
 use std::fs::{File, TryLockError};
@@ -6,10 +6,20 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use super::remote_lease;
 use crate::error::{Error, Kind, Result};
+use crate::storage::Store;
 
 /// The right to run; given back when dropped. Whoever lost it finds out by its next append to the ledger.
-pub trait Lease: fmt::Debug + Send {}
+pub trait Lease: fmt::Debug + Send + Sync {
+    /// Errs, with [`Kind::Fenced`], if another runner may hold it by now. Asked before what cannot be undone.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Its name in the ledger's folder.
+pub(super) const NAME: &str = "lease.json";
 
 /// An OS lock on `<ledger>/lease.json`, whose text says who holds it.
 #[derive(Debug)]
@@ -20,7 +30,7 @@ pub struct LocalLease {
 impl LocalLease {
     /// Takes the lease, or errs at once with [`Kind::LeaseHeld`].
     pub fn take(ledger: &Path, holder: &str) -> Result<Self> {
-        let path = ledger.join("lease.json");
+        let path = ledger.join(NAME);
         let attempted = || format!("taking the lease {}", path.display());
         let failed = |source: std::io::Error| Error::from_source(Kind::Store, attempted(), source);
         let mut file =
@@ -55,10 +65,17 @@ impl LocalLease {
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Who holds the lease now: the text of its holder, which may be empty. None: nobody. It is found by trying the lock,
-/// which is given back at once.
-pub fn holder(ledger: &Path) -> Result<Option<String>> {
-    let path = ledger.join("lease.json");
+/// Who holds the lease now: the text of its holder, which may be empty. None: nobody. On a local disk it is found by
+/// trying the lock, which is given back at once.
+pub fn holder(ledger: &Store) -> Result<Option<String>> {
+    match ledger.local_folder() {
+        Some(folder) => local_holder(&folder),
+        None => remote_lease::holder(ledger),
+    }
+}
+
+fn local_holder(ledger: &Path) -> Result<Option<String>> {
+    let path = ledger.join(NAME);
     let failed = |source: std::io::Error| {
         Error::from_source(Kind::Store, format!("looking at the lease {}", path.display()), source)
     };
@@ -96,12 +113,12 @@ mod tests {
     #[test]
     fn looking_tells_the_holder_and_takes_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(holder(folder.path()).unwrap(), None, "no run yet");
+        assert_eq!(local_holder(folder.path()).unwrap(), None, "no run yet");
         let lease = LocalLease::take(folder.path(), "me").unwrap();
-        assert_eq!(holder(folder.path()).unwrap().as_deref(), Some("me"));
+        assert_eq!(local_holder(folder.path()).unwrap().as_deref(), Some("me"));
         assert_eq!(LocalLease::take(folder.path(), "you").unwrap_err().kind(), Kind::LeaseHeld);
         drop(lease);
-        assert_eq!(holder(folder.path()).unwrap(), None, "its text stays, its lock does not");
+        assert_eq!(local_holder(folder.path()).unwrap(), None, "its text stays, its lock does not");
         LocalLease::take(folder.path(), "you").unwrap();
     }
 

@@ -7,6 +7,7 @@ mod fetch;
 mod hold;
 mod known;
 mod lease;
+mod remote_lease;
 mod month;
 mod saved;
 mod sealed;
@@ -30,6 +31,7 @@ pub use known::{
 };
 pub use lease::{Lease, LocalLease, holder};
 pub use month::{INDEX_FOLDER, Month};
+pub use remote_lease::{StoreLease, Term};
 pub use saved::{Flaw, SAVE_AFTER, check_saved};
 pub use sealed::{seal_in, unseal, unseal_in};
 pub use state::State;

@@ -23,7 +23,7 @@ use super::witness::check_witnesses;
 use crate::archive::schema::TableSchema;
 use crate::archive::{DAY, PART, Table, catalogue, commit_path, segment_location};
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Armed, Body, Chain, CommittedTable, KnownTable, Lease, Segment, TableDetail, sha256_hex};
+use crate::ledger::{Armed, Body, Chain, CommittedTable, KnownTable, Segment, TableDetail, sha256_hex};
 use crate::names::TableName;
 use crate::plan::{Allowance, DayVerdict, Fate, Only, Terms};
 use crate::record::SetDigest;
@@ -46,7 +46,7 @@ pub struct Adoption {
 /// Puts a retired day of `table` back. It is not retired again without an approval.
 pub fn reinstate_day(context: &Context, table: &TableName, day: Date, now: Timestamp) -> Result<Vec<DayVerdict>> {
     let attempted = format!("reinstating {day} of {table}");
-    let (mut chain, _lease) = begin(context, now)?;
+    let mut chain = begin(context, now)?;
     let policies = governing(context, &chain)?.set;
     let history = history(&chain, &policies, now)?;
     let terms = Terms::new(&history);
@@ -87,7 +87,7 @@ pub fn reinstate_day(context: &Context, table: &TableName, day: Date, now: Times
 /// until its own date, should it still be there.
 pub fn adopt(context: &Context, table: &TableName, reason: &str, now: Timestamp) -> Result<Adoption> {
     let attempted = || format!("adopting what others did to {table}");
-    let (mut chain, _lease) = begin(context, now)?;
+    let mut chain = begin(context, now)?;
     let known = chain.state().tables.get(&table.key()).cloned().ok_or_else(|| {
         Error::new(Kind::Usage, attempted(), "the ledger does not know the table")
             .with_hint("`holdfast check` lists the tables")
@@ -135,11 +135,12 @@ pub fn adopt(context: &Context, table: &TableName, reason: &str, now: Timestamp)
 }
 
 /// Takes the lease, opens the ledger, and settles what an earlier run left; nothing is armed.
-fn begin(context: &Context, now: Timestamp) -> Result<(Chain, Box<dyn Lease>)> {
+fn begin(context: &Context, now: Timestamp) -> Result<Chain> {
     let lease = (context.take_lease)()?;
     context.archive.sweep()?;
     context.ledger.sweep()?;
-    let mut chain = Chain::open_whole(context.ledger.clone(), (context.ids)(), Box::new(new_nonce(context)))?;
+    let mut chain =
+        Chain::open_whole(context.ledger.clone(), (context.ids)(), Box::new(new_nonce(context)))?.under(lease);
     check_witnesses(&context.archive, &chain)?;
     if chain.state().head().is_none() {
         return Err(Error::new(Kind::Usage, "opening the ledger", "it is empty: no run has been yet")
@@ -159,7 +160,7 @@ fn begin(context: &Context, now: Timestamp) -> Result<(Chain, Box<dyn Lease>)> {
     for error in recover(&mut chain, &stores, Armed::default(), &Terms::new(&history), now)?.errors {
         tracing::warn!(%error, "an earlier run could not be settled; its table is left alone");
     }
-    Ok((chain, lease))
+    Ok(chain)
 }
 
 fn end(context: &Context, chain: &mut Chain, now: Timestamp) -> Result<()> {

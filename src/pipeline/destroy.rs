@@ -143,6 +143,8 @@ fn erase(
     let ledger = chain.store().clone();
     let eraser = Eraser { archive: stores.archive, ledger: &ledger, sources: stores.sources };
     for permit in permits {
+        // Who was paused for so long that another may have taken over leaves the rest to it.
+        chain.check_lease()?;
         let subject = permit.subject().clone();
         match eraser.erase(permit, step, chain.state()) {
             Ok(Erased::Destroyed) => outcome.destroyed += 1,

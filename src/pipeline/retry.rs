@@ -44,10 +44,10 @@ pub struct Retried {
 /// Retries the quarantine of the tables asked for.
 pub fn retry(context: &Context, request: &Request) -> Result<Vec<Retried>> {
     let now = request.now;
-    let _lease = (context.take_lease)()?;
+    let lease = (context.take_lease)()?;
     context.archive.sweep()?;
     context.ledger.sweep()?;
-    let mut chain = Chain::open(context.ledger.clone(), (context.ids)(), Box::new(new_nonce(context)))?;
+    let mut chain = Chain::open(context.ledger.clone(), (context.ids)(), Box::new(new_nonce(context)))?.under(lease);
     let policies = context.policies.as_ref().map_err(|error| {
         Error::new(Kind::Policy, "reading the policies", error.to_string())
             .with_hint("`holdfast check` shows every mistake")

@@ -20,11 +20,12 @@ use super::witness::check_witnesses;
 use crate::archive::Table;
 use crate::error::{Error, Kind, Result};
 use crate::gate::hold_on;
-use crate::ledger::{Armed, Body, Chain, Counts, FORMAT};
+use crate::ledger::{Armed, Body, Chain, Counts, FORMAT, entry_path};
 use crate::names::TableName;
 use crate::plan::{Consents, DayVerdict, Intake, Only, Shut, Terms, Verdict, clearings, decide, expired_before};
 use crate::policy::{History, PolicySet};
 use crate::source::{DiscoverOptions, RawObject, Stranger, discover};
+use crate::storage::probe::probe;
 
 /// A checkpoint is written after so many commits.
 const CHECKPOINT_EVERY: u64 = 10;
@@ -143,10 +144,11 @@ fn hinted(error: Error) -> Error {
 
 fn run_once(context: &Context, request: &Request, host_now: Timestamp) -> Result<RunReport> {
     let now = request.now;
-    let _lease = (context.take_lease)()?;
+    trust(context)?;
+    let lease = (context.take_lease)()?;
     context.archive.sweep()?;
     context.ledger.sweep()?;
-    let mut chain = Chain::open(context.ledger.clone(), (context.ids)(), Box::new(new_nonce(context)))?;
+    let mut chain = Chain::open(context.ledger.clone(), (context.ids)(), Box::new(new_nonce(context)))?.under(lease);
     check_witnesses(&context.archive, &chain)?;
     let mut report = RunReport { run: chain.run().to_owned(), now: Some(now), ..RunReport::default() };
     let last_at = chain.state().last_at;
@@ -303,6 +305,21 @@ pub fn new_nonce(context: &Context) -> impl Fn() -> String + Send + Sync + use<>
     let seed = (context.ids)();
     let count = std::sync::atomic::AtomicU64::new(0);
     move || format!("{seed}-{}", count.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+}
+
+/// Before the first entry of a ledger, and so before the lease: what both stand on must keep its conditions.
+fn trust(context: &Context) -> Result<()> {
+    if context.ledger.local_folder().is_some() && context.archive.local_folder().is_some() {
+        return Ok(());
+    }
+    if context.ledger.head(&entry_path(0))?.is_some() {
+        return Ok(());
+    }
+    for store in [&context.ledger, &context.archive] {
+        let probed = probe(store, &(context.ids)())?;
+        tracing::info!(store = %store.url(), ?probed, "the store keeps its promises");
+    }
+    Ok(())
 }
 
 fn create(context: &Context, chain: &mut Chain, now: Timestamp) -> Result<()> {

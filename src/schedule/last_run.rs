@@ -31,7 +31,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let url = url::Url::from_directory_path(folder.path()).unwrap();
-        let store = open(&url, Missing::Refuse, runtime.handle()).unwrap();
+        let store = open(&url, &crate::settings::StoreOptions::default(), Missing::Refuse, runtime.handle()).unwrap();
         assert_eq!(last_run(&store).unwrap(), None);
         let mut chain = Chain::open(store.clone(), "r", Box::new(String::new)).unwrap();
         let ended = |partial| Body::RunEnded { exit: 3, batches: 0, rows: 0, cleared: 0, partial };

@@ -16,7 +16,7 @@ use super::diagnose::{Mistake, Problem, Source, Warning};
 use super::reader::{Located, Notes, TableReader, read_document};
 use super::value;
 use super::window::Window;
-use super::{Access, Compression, Delete, Record, Schedule, Settings, SourceSettings, cron};
+use super::{Access, Compression, Delete, Record, Schedule, Settings, SourceSettings, cron, store};
 
 const DEFAULT_MEMORY_BYTES: u64 = 1 << 30;
 const DEFAULT_SETTLE: Duration = Duration::from_secs(3600);
@@ -68,10 +68,14 @@ fn read_settings(mut top: TableReader<'_>, warner: &mut Warner<'_>, base: &Path)
         Access { record: record.map(|record| record.value).unwrap_or_default() }
     });
     let sources: Vec<_> = top.tables("source").into_iter().map(|table| read_source(table, base, warner)).collect();
+    let stores: Vec<_> = top.tables("store").into_iter().map(|table| store::read_store(table, base)).collect();
     let notes = top.notes();
     top.finish();
 
     refuse_same_names(&sources, notes);
+    let places = [&archive, &ledger].into_iter().chain(sources.iter().map(|source| &source.url));
+    let places: Vec<&Url> = places.filter_map(|place| place.as_ref().map(|place| &place.value)).collect();
+    store::refuse_useless(&stores, &places, notes);
     let policies_span = policies.as_ref().map(|policies| policies.span.clone());
     let policies = policies.map_or_else(|| base.join("policies"), |policies| policies.value);
     for (what, location) in [("archive", &archive), ("ledger", &ledger)] {
@@ -99,6 +103,7 @@ fn read_settings(mut top: TableReader<'_>, warner: &mut Warner<'_>, base: &Path)
         approvers: approvers.map_or(1, |approvers| approvers.value),
         schedule: schedule.unwrap_or_default(),
         sources: sources.into_iter().map(SourceDraft::finish).collect::<Option<_>>()?,
+        stores: stores.into_iter().map(store::StoreDraft::finish).collect::<Option<_>>()?,
         access: access.unwrap_or_default(),
         warnings: std::mem::take(&mut warner.warnings),
     })

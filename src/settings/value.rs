@@ -187,11 +187,14 @@ fn without_end_slash(mut url: Url) -> Url {
 
 /// True if one location lies in the other, or they are the same.
 pub fn overlap(one: &Url, other: &Url) -> bool {
-    let inside = |inner: &Url, outer: &Url| {
-        let outer = outer.path().trim_end_matches('/');
-        inner.path().strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    (one.scheme(), one.authority()) == (other.scheme(), other.authority()) && (inside(one, other) || inside(other, one))
+    inside(one, other) || inside(other, one)
+}
+
+/// True if `inner` lies at or below `outer`.
+pub fn inside(inner: &Url, outer: &Url) -> bool {
+    let above = outer.path().trim_end_matches('/');
+    (inner.scheme(), inner.authority()) == (outer.scheme(), outer.authority())
+        && inner.path().strip_prefix(above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]

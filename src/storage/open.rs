@@ -6,9 +6,11 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use url::Url;
 
+use super::cloud::{self, Opened};
 use super::durable::DurableLocal;
 use super::store::Store;
 use crate::error::{Error, Kind, Result};
+use crate::settings::StoreOptions;
 
 /// Whether a folder that is not there is made or is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +19,18 @@ pub enum Missing {
     Refuse,
 }
 
-/// Opens the store at `url`, with writes durable before they return.
-pub fn open(url: &Url, missing: Missing, runtime: &Handle) -> Result<Store> {
+/// Opens the store at `url`. On a local disk writes are durable before they return; of an object store nothing is asked
+/// yet.
+pub fn open(url: &Url, options: &StoreOptions, missing: Missing, runtime: &Handle) -> Result<Store> {
+    if cloud::is_cloud(url) {
+        // The library reaches for the runtime as it builds its client.
+        let _entered = runtime.enter();
+        let Opened { store, direct, traffic } = cloud::open(url, options).map_err(|source| {
+            Error::from_source(Kind::Usage, format!("opening {url}"), source)
+                .with_hint("check the URL, its [[store]] block in the settings, and the environment's options")
+        })?;
+        return Ok(Store::new(url.clone(), store, runtime.clone()).with_cloud(direct, traffic));
+    }
     let folder = local_folder(url)?;
     if missing == Missing::Refuse && !folder.is_dir() {
         let reason = if folder.exists() { "it is no folder" } else { "there is no such folder" };
@@ -38,13 +50,8 @@ pub fn open(url: &Url, missing: Missing, runtime: &Handle) -> Result<Store> {
 }
 
 /// The folder a `file://` URL names.
-pub fn local_folder(url: &Url) -> Result<PathBuf> {
-    let attempted = || format!("opening {url}");
-    match url.scheme() {
-        "file" => url
-            .to_file_path()
-            .map_err(|()| Error::new(Kind::Usage, attempted(), "a file:// URL needs an absolute path and no host")),
-        scheme => Err(Error::new(Kind::Usage, attempted(), format!("{scheme}:// stores come with a later version"))
-            .with_hint("use a local folder (file:///…) for now")),
-    }
+fn local_folder(url: &Url) -> Result<PathBuf> {
+    url.to_file_path().map_err(|()| {
+        Error::new(Kind::Usage, format!("opening {url}"), "a file:// URL needs an absolute path and no host")
+    })
 }

@@ -7,16 +7,24 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::ops::Range;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
-use object_store::{GetOptions, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use object_store::{
+    GetOptions, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, PutResult, UpdateVersion,
+};
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use url::Url;
 
+use super::bucket::Bucket;
+use super::direct::{Answer, Direct, Exact};
+use super::traffic::{Requests, Traffic};
+use super::trouble;
+use super::versions::Version;
 use crate::error::{Error, Kind, Result};
 
 /// How a put treats an object that is already there.
@@ -37,6 +45,16 @@ pub struct Store {
     inner: Arc<dyn ObjectStore>,
     runtime: Handle,
     sweep: Option<Sweep>,
+    cloud: Option<Arc<Beside>>,
+    /// Whether a delete holds to its condition, once that was tried.
+    exact: Arc<OnceLock<bool>>,
+    versioned: Arc<OnceLock<bool>>,
+}
+
+/// What a store of a cloud has beside the library's interface.
+struct Beside {
+    direct: Direct,
+    traffic: Arc<Traffic>,
 }
 
 /// Removes what killed writes of this store left; gives their number.
@@ -44,7 +62,89 @@ type Sweep = Arc<dyn Fn() -> io::Result<usize> + Send + Sync>;
 
 impl Store {
     pub fn new(url: Url, inner: Arc<dyn ObjectStore>, runtime: Handle) -> Self {
-        Store { url, inner, runtime, sweep: None }
+        Store { url, inner, runtime, sweep: None, cloud: None, exact: Arc::default(), versioned: Arc::default() }
+    }
+
+    /// The same store with the requests that only a cloud's has.
+    pub(super) fn with_cloud(mut self, direct: Direct, traffic: Arc<Traffic>) -> Self {
+        self.cloud = Some(Arc::new(Beside { direct, traffic }));
+        self
+    }
+
+    /// The same store with something between it and whoever asks it.
+    pub fn wrapped(mut self, wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) -> Self {
+        self.inner = wrap(self.inner);
+        self
+    }
+
+    /// The local folder it is; none: an object store.
+    pub fn local_folder(&self) -> Option<PathBuf> {
+        if self.url.scheme() == "file" { self.url.to_file_path().ok() } else { None }
+    }
+
+    /// Requests so far; none: a store that nobody counts.
+    pub fn requests(&self) -> Option<Requests> {
+        self.cloud.as_ref().map(|cloud| cloud.traffic.requests())
+    }
+
+    /// Whether deletes hold to their condition: what [`super::probe`] found. None: not tried yet, or nothing to try.
+    pub fn deletes_exactly(&self) -> Option<bool> {
+        self.exact.get().copied()
+    }
+
+    /// Notes what was found of conditional deletes.
+    pub(super) fn found_exact(&self, holds: bool) {
+        // Tried twice at once: both found the same.
+        let _ = self.exact.set(holds);
+    }
+
+    /// Whether a delete can be sent with a condition at all.
+    pub(super) fn has_conditional_deletes(&self) -> bool {
+        self.cloud.is_some()
+    }
+
+    /// Deletes the object only if it is still what `meta` tells of. `Ok(Exact::Unknown)`: this store cannot.
+    pub fn delete_exact(&self, path: &Path, meta: &ObjectMeta) -> Result<Exact> {
+        let Some(cloud) = &self.cloud else { return Ok(Exact::Unknown) };
+        self.wait(cloud.direct.delete_exact(path, meta)).map_err(|source| self.failed("deleting", path, source))
+    }
+
+    /// Whether deleted and overwritten objects live on as versions. Asked once; where it may not be asked, it is said and
+    /// taken for no.
+    pub fn is_versioned(&self) -> bool {
+        *self.versioned.get_or_init(|| match Bucket::read_versioned(self) {
+            Ok(versioned) => versioned,
+            Err(error) => {
+                tracing::warn!(%error, "whether {} keeps versions cannot be told: if it does, they stay", self.url);
+                false
+            }
+        })
+    }
+
+    /// Versions of an object, and markers of its deletion.
+    pub fn versions(&self, path: &Path) -> Result<Vec<Version>> {
+        let Some(cloud) = &self.cloud else { return Ok(Vec::new()) };
+        self.wait(cloud.direct.versions(path)).map_err(|source| self.failed("listing the versions of", path, source))
+    }
+
+    /// Deletes one version of an object, for good.
+    pub fn delete_version(&self, path: &Path, version: &Version) -> Result<()> {
+        let Some(cloud) = &self.cloud else { return Ok(()) };
+        self.wait(cloud.direct.delete_version(version))
+            .map_err(|source| self.failed("deleting a version of", path, source))
+    }
+
+    /// The folder's name in its bucket, with a slash at its end where it has one.
+    pub fn prefix(&self) -> String {
+        let path = self.url.path().trim_start_matches('/');
+        if path.is_empty() { String::new() } else { format!("{path}/") }
+    }
+
+    /// Asks the bucket about itself; `Ok(None)`: it is of another kind.
+    pub fn ask_bucket(&self, query: &str) -> Result<Option<Answer>> {
+        let Some(cloud) = &self.cloud else { return Ok(None) };
+        self.wait(cloud.direct.ask_bucket(query))
+            .map_err(|source| self.failed(&format!("asking for the {query} of"), &Path::default(), source))
     }
 
     /// The same store with a way to sweep its staging area.
@@ -56,11 +156,26 @@ impl Store {
     /// Removes what killed writes left in the staging area. Only the holder of the lease may call it.
     pub fn sweep(&self) -> Result<usize> {
         match &self.sweep {
-            None => Ok(0),
+            None => self.abort_unfinished(),
             Some(sweep) => sweep().map_err(|source| {
                 Error::from_source(Kind::Store, format!("sweeping the staging area of {}", self.url), source)
             }),
         }
+    }
+
+    /// Uploads that a killed process began: only the holder of the lease writes here. Where they may not be listed, they are
+    /// left to the bucket's own rules.
+    fn abort_unfinished(&self) -> Result<usize> {
+        let Some(cloud) = &self.cloud else { return Ok(0) };
+        let found = self.wait(cloud.direct.unfinished()).unwrap_or_else(|error| {
+            tracing::debug!(%error, "unfinished uploads of {} cannot be listed", self.url);
+            Vec::new()
+        });
+        for upload in &found {
+            self.wait(cloud.direct.abort(upload))
+                .map_err(|source| self.failed("aborting an unfinished upload in", &Path::default(), source))?;
+        }
+        Ok(found.len())
     }
 
     pub fn url(&self) -> &Url {
@@ -126,6 +241,12 @@ impl Store {
         self.found("looking at", path, answer)
     }
 
+    /// Errs if the store cannot be listed: a bucket that is missing, or closed to these credentials.
+    pub fn reach(&self) -> Result<()> {
+        let mut listed = self.inner.list(None);
+        self.wait(listed.try_next()).map(drop).map_err(|source| self.failed("listing", &Path::default(), source))
+    }
+
     /// Everything below `prefix`, sorted by path. A missing folder is empty.
     pub fn list(&self, prefix: Option<&Path>) -> Result<Vec<ObjectMeta>> {
         let mut objects: Vec<ObjectMeta> = self
@@ -180,6 +301,32 @@ impl Store {
         })
     }
 
+    /// The whole object with the version that [`Store::replace`] takes. `Ok(None)`: there is none.
+    pub fn get_versioned(&self, path: &Path) -> Result<Option<(Bytes, UpdateVersion)>> {
+        let answer = self.wait(async {
+            let found = self.inner.get(path).await?;
+            let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+            Ok((found.bytes().await?, version))
+        });
+        self.found("reading", path, answer)
+    }
+
+    /// Writes the object only if its version is still `of`, or, for none, if there is no such object. Gives the new version;
+    /// `Ok(None)`: somebody else was faster. The bytes must differ from all that ever stood there.
+    pub fn replace(&self, path: &Path, bytes: &Bytes, of: Option<&UpdateVersion>) -> Result<Option<UpdateVersion>> {
+        let mode = of.map_or(PutMode::Create, |version| PutMode::Update(version.clone()));
+        let payload = PutPayload::from(bytes.clone());
+        match self.wait(self.inner.put_opts(path, payload, mode.into())) {
+            Ok(PutResult { e_tag, version }) => Ok(Some(UpdateVersion { e_tag, version })),
+            // The answer may be lost, or be to a retry of what succeeded: look.
+            Err(error) => match self.get_versioned(path)? {
+                Some((there, version)) if there == *bytes => Ok(Some(version)),
+                _ if is_refusal(&error) => Ok(None),
+                _ => Err(self.failed("writing", path, error)),
+            },
+        }
+    }
+
     /// Starts a streamed write; nothing has the name `path` before [`Upload::finish`].
     pub fn upload(&self, path: &Path) -> Result<Upload> {
         let upload = self
@@ -202,16 +349,27 @@ impl Store {
 
     /// An error of this store about `path`.
     pub fn failed(&self, act: &str, path: &Path, source: object_store::Error) -> Error {
-        Error::from_source(Kind::Store, format!("{act} {}", self.describe(path)), source)
+        let hint = trouble::hint(&source);
+        let error = Error::from_source(Kind::Store, format!("{act} {}", self.describe(path)), source);
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
     }
 
     fn found<T>(&self, act: &str, path: &Path, answer: object_store::Result<T>) -> Result<Option<T>> {
         match answer {
             Ok(value) => Ok(Some(value)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            // Nothing is in a bucket that is not there, but that is no reason to begin anew.
+            Err(object_store::Error::NotFound { source, .. }) if !trouble::no_bucket(&*source) => Ok(None),
             Err(source) => Err(self.failed(act, path, source)),
         }
     }
+}
+
+/// Whether the store says that a condition did not hold.
+pub(super) fn is_refusal(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. })
 }
 
 /// A streamed write of one object: a [`io::Write`] that counts and hashes its bytes.

@@ -17,6 +17,7 @@ mod kill;
 mod merging;
 mod record;
 mod saved;
+mod store;
 
 use std::io::Write;
 use std::sync::{Arc, mpsc};
@@ -199,7 +200,10 @@ fn lay_out_second(world: &World) {
 
 /// The runs of the story and a retry of its quarantine.
 fn story() -> [Step; 3] {
-    let world = World::new(POLICY);
+    story_in(World::new(POLICY))
+}
+
+fn story_in(world: World) -> [Step; 3] {
     lay_out_first(&world);
     let (first, world) = Step::play(Act::Run, world, FIRST);
     lay_out_second(&world);

@@ -18,15 +18,23 @@ const RESTORED: &str = "src/cli/restore/sink.rs";
 /// The same for the answer of a search.
 const ANSWERED: &str = "src/cli/search/write.rs";
 
+/// Passes on to the store that it wraps.
+const AFTER: &str = "src/storage/after.rs";
+
+/// Deletes the objects that it wrote to try a store, and no others.
+const PROBE: &str = "src/storage/probe.rs";
+
 /// Replaces the metrics file by its next version: nothing of the archive.
 const METRICS: &str = "src/schedule/metrics.rs";
 
 /// Where each dangerous call may stand. A path that ends with `/` is a folder.
 const ONLY_HERE: &[(&str, &[&str], &str)] = &[
     // Deleting: one file, behind the gate (I3).
-    (".delete(", &["src/gate/eraser.rs"], "I3: only the eraser deletes"),
-    (".delete_stream(", &[], "I3: only the eraser deletes, and one by one"),
-    (".rename_opts(", &["src/gate/eraser.rs"], "I3: a rename takes a name away"),
+    (".delete(", &["src/gate/eraser.rs", PROBE], "I3: only the eraser deletes"),
+    (".delete_exact(", &["src/gate/eraser.rs", PROBE, "src/storage/store.rs"], "I3: only the eraser deletes"),
+    (".delete_version(", &["src/gate/eraser.rs", PROBE, "src/storage/store.rs"], "I3: only the eraser deletes"),
+    (".delete_stream(", &[AFTER], "I3: only the eraser deletes, and one by one"),
+    (".rename_opts(", &["src/gate/eraser.rs", AFTER], "I3: a rename takes a name away"),
     (".rename(", &["src/storage/durable.rs"], "I3: a rename takes a name away"),
     (".rename_if_not_exists(", &[], "I3: a rename takes a name away"),
     ("remove_file(", &["src/storage/durable.rs", RESTORED, ANSWERED], "I3: unlinking is the durable store's"),

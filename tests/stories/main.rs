@@ -11,6 +11,8 @@
 mod expiring;
 #[path = "../support/faults.rs"]
 mod faults;
+#[path = "../support/servers.rs"]
+mod servers;
 #[path = "../support/shelf.rs"]
 mod shelf;
 #[path = "../support/site.rs"]
@@ -55,6 +57,7 @@ mod restored;
 mod schedule;
 mod search;
 mod sources;
+mod stores;
 mod terminal;
 mod trouble;
 mod unattended;

@@ -22,7 +22,7 @@ use holdfast::pipeline::{self, Context, Request, RunReport, Source, Unwatched};
 use holdfast::policy::{PolicyFile, PolicySet};
 use holdfast::restore::{Manifest, RecordSink, RestoreRequest, restore};
 use holdfast::search::Listed;
-use holdfast::settings::Window;
+use holdfast::settings::{StoreOptions, Window};
 use holdfast::source::Layout;
 use holdfast::storage::{Missing, Store, open};
 use jiff::civil::Date;
@@ -316,7 +316,7 @@ impl Site {
             workspace: source.workspace.clone(),
             settle: source.settle,
             layout: Layout::parse(&source.layout).unwrap(),
-            store: open(&self.url(&source.name), Missing::Refuse, runtime().handle()),
+            store: open(&self.url(&source.name), &StoreOptions::default(), Missing::Refuse, runtime().handle()),
         });
         let file = PolicyFile { name: "policy.toml".into(), text: self.policies.clone() };
         let policies = PolicySet::from_files(vec![file])
@@ -348,7 +348,7 @@ impl Site {
     }
 
     fn open(&self, folder: &str) -> Store {
-        open(&self.url(folder), Missing::Create, runtime().handle()).unwrap()
+        open(&self.url(folder), &StoreOptions::default(), Missing::Create, runtime().handle()).unwrap()
     }
 
     fn url(&self, folder: &str) -> Url {

@@ -1,6 +1,7 @@
-//! A whole Holdfast on temporary folders: archive, ledger and one source, and what can be seen of them afterwards.
+//! A whole Holdfast on temporary folders, in memory as on an object store, or on a server: archive, ledger and one source,
+//! and what can be seen of them afterwards.
 //!
-//! A [`World`] can be forked: the copy's files are hard links, so that raw objects keep inode and time and thereby their
+//! A [`World`] can be forked, but on a server. On a disk the copy's files are hard links, so that raw objects keep inode and time and thereby their
 //! etag. That holds as long as nobody writes into a file in place; [`World::write`] and the durable store never do.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,12 +22,14 @@ use holdfast::storage::{DiskObserver, DurableLocal, Store};
 use holdfast::verify::{Verification, verify};
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use url::Url;
 
 use crate::faults::Faults;
+use crate::servers::Server;
 
 /// The source's name.
 pub const SOURCE: &str = "collector";
@@ -36,12 +39,25 @@ const LAYOUT: &str = "{table}/{year}/{month}/{day}/*";
 /// One archive with its ledger and source.
 #[derive(Debug)]
 pub struct World {
-    folder: TempDir,
+    place: Place,
     policy: String,
     armed: Armed,
     /// Runners so far: each gets ids of its own.
     runners: AtomicU64,
 }
+
+/// Where a world's stores are.
+#[derive(Debug)]
+enum Place {
+    Folder(TempDir),
+    /// An object store without a server: nothing is renamed, and nothing deleted under a condition.
+    Memory([Arc<InMemory>; 3]),
+    /// Folders below a URL of a server.
+    Server(Arc<Server>, Url),
+}
+
+/// The stores' names.
+const STORES: [&str; 3] = ["archive", "ledger", SOURCE];
 
 /// A lease that anybody gets at any time: the test decides who runs.
 #[derive(Debug)]
@@ -64,16 +80,30 @@ fn temporary_folder() -> TempDir {
 impl World {
     /// An empty world under one policy file.
     pub fn new(policy: &str) -> Self {
-        let world = World {
-            folder: temporary_folder(),
-            policy: policy.to_owned(),
-            armed: Armed { raw: true, expired: false },
-            runners: AtomicU64::new(0),
-        };
-        for name in ["archive", "ledger", SOURCE] {
+        let world = Self::at(Place::Folder(temporary_folder()), policy);
+        for name in STORES {
             fs::create_dir(world.path(name)).unwrap();
         }
         world
+    }
+
+    /// The same as an object store would keep it.
+    pub fn in_memory(policy: &str) -> Self {
+        Self::at(Place::Memory(Default::default()), policy)
+    }
+
+    /// The same on a server, in folders of its own.
+    pub fn on(server: &Arc<Server>, policy: &str) -> Self {
+        Self::at(Place::Server(Arc::clone(server), server.fresh()), policy)
+    }
+
+    fn at(place: Place, policy: &str) -> Self {
+        World {
+            place,
+            policy: policy.to_owned(),
+            armed: Armed { raw: true, expired: false },
+            runners: AtomicU64::new(0),
+        }
     }
 
     /// Armed for what has expired, too.
@@ -90,23 +120,47 @@ impl World {
 
     /// The same world once more.
     pub fn fork(&self) -> Self {
-        let copy = World {
-            folder: temporary_folder(),
-            policy: self.policy.clone(),
-            armed: self.armed,
-            runners: AtomicU64::new(self.runners.load(Ordering::Relaxed)),
+        let place = match &self.place {
+            Place::Folder(folder) => {
+                let copy = temporary_folder();
+                link_all(folder.path(), copy.path());
+                Place::Folder(copy)
+            }
+            Place::Memory(stores) => Place::Memory(stores.each_ref().map(|store| Arc::new(store.fork()))),
+            Place::Server(..) => panic!("what a server keeps cannot be forked"),
         };
-        link_all(self.folder.path(), copy.folder.path());
-        copy
+        let runners = AtomicU64::new(self.runners.load(Ordering::Relaxed));
+        World { place, policy: self.policy.clone(), armed: self.armed, runners }
     }
 
-    /// A path below the world's folder: `archive/…`, `ledger/…`, `collector/…`.
+    /// A path below the world's folder: `archive/…`, `ledger/…`, `collector/…`. Only on a disk.
     pub fn path(&self, relative: &str) -> PathBuf {
-        self.folder.path().join(relative)
+        match &self.place {
+            Place::Folder(folder) => folder.path().join(relative),
+            _ => panic!("{relative} is no file: the world is not on a disk"),
+        }
+    }
+
+    /// The store that a path lies in, and its path there.
+    fn stored(&self, relative: &str) -> (Store, object_store::path::Path) {
+        let (name, path) = relative.split_once('/').unwrap_or((relative, ""));
+        (self.store(name, None, None), object_store::path::Path::parse(path).unwrap())
+    }
+
+    /// Whether there is such a file.
+    pub fn has(&self, relative: &str) -> bool {
+        let (store, path) = self.stored(relative);
+        store.head(&path).unwrap().is_some()
     }
 
     /// Gives a file these bytes. An old file of that name is replaced, not written into: forks share it.
     pub fn write(&self, relative: &str, bytes: impl AsRef<[u8]>) {
+        if !matches!(self.place, Place::Folder(_)) {
+            let (store, path) = self.stored(relative);
+            let payload = PutPayload::from(bytes.as_ref().to_vec());
+            store.wait(store.inner().put(&path, payload)).unwrap();
+            return;
+        }
         let path = self.path(relative);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         if path.exists() {
@@ -116,11 +170,25 @@ impl World {
     }
 
     pub fn read(&self, relative: &str) -> Vec<u8> {
+        if !matches!(self.place, Place::Folder(_)) {
+            let (store, path) = self.stored(relative);
+            return store.get(&path).unwrap().unwrap_or_else(|| panic!("there is no {relative}")).to_vec();
+        }
         fs::read(self.path(relative)).unwrap_or_else(|error| panic!("{relative}: {error}"))
     }
 
     /// All files below a folder, relative to it, with their bytes.
     pub fn files(&self, relative: &str) -> BTreeMap<String, Vec<u8>> {
+        if !matches!(self.place, Place::Folder(_)) {
+            let (store, below) = self.stored(relative);
+            let listed: Vec<_> = store.list(Some(&below)).unwrap().into_iter().map(|meta| meta.location).collect();
+            let found = store.get_all(&listed).unwrap();
+            let named = listed.iter().zip(found).map(|(path, bytes)| {
+                let name: object_store::path::Path = path.prefix_match(&below).unwrap().collect();
+                (name.to_string(), bytes.unwrap().to_vec())
+            });
+            return named.collect();
+        }
         let root = self.path(relative);
         let mut found = BTreeMap::new();
         walk(&root, &mut |path| {
@@ -132,14 +200,28 @@ impl World {
 
     /// One store, as the command line would open it.
     pub fn store(&self, name: &str, faults: Option<&Arc<Faults>>, observer: Option<DiskObserver>) -> Store {
-        let folder = self.path(name);
-        let local = DurableLocal::open(&folder, observer).unwrap();
-        let (sweeper, mut inner): (_, Arc<dyn ObjectStore>) = (local.clone(), Arc::new(local));
-        if let Some(faults) = faults {
-            inner = faults.wrap(name, inner);
+        let wrapped = |inner: Arc<dyn ObjectStore>| match faults {
+            Some(faults) => faults.wrap(name, inner),
+            None => inner,
+        };
+        match &self.place {
+            Place::Folder(folder) => {
+                let folder = folder.path().join(name);
+                let local = DurableLocal::open(&folder, observer).unwrap();
+                let (sweeper, inner) = (local.clone(), wrapped(Arc::new(local)));
+                let url = Url::from_directory_path(&folder).unwrap();
+                Store::new(url, inner, runtime().handle().clone()).with_sweep(move || sweeper.sweep_staging())
+            }
+            Place::Memory(stores) => {
+                let number = STORES.iter().position(|store| *store == name).unwrap();
+                let url = Url::parse(&format!("memory:///{name}")).unwrap();
+                Store::new(url, wrapped(stores[number].clone()), runtime().handle().clone())
+            }
+            Place::Server(server, below) => {
+                let url = Url::parse(&format!("{below}/{name}")).unwrap();
+                server.open(&url, runtime().handle()).wrapped(wrapped)
+            }
         }
-        let url = Url::from_directory_path(&folder).unwrap();
-        Store::new(url, inner, runtime().handle().clone()).with_sweep(move || sweeper.sweep_staging())
     }
 
     /// A runner of its own, with ids that no other runner has.
@@ -307,19 +389,19 @@ impl World {
             let months = known.segments.values().map(|(segment, _)| Month::of(segment.day).index_path());
             named.extend(months.map(|path| format!("{folder}/{path}")));
             let notes = format!("{folder}/_index/months.json");
-            named.extend(self.path("archive").join(&notes).exists().then_some(notes));
+            named.extend(self.has(&format!("archive/{notes}")).then_some(notes));
             for checkpoint in state.checkpoints.iter().filter(|checkpoint| checkpoint.table == known.name) {
                 named.insert(format!("{folder}/_delta_log/{:020}.checkpoint.parquet", checkpoint.version));
                 // Only a hint for readers: it may not have been written any more.
                 let hint = format!("{folder}/_delta_log/_last_checkpoint");
-                named.extend(self.path("archive").join(&hint).exists().then_some(hint));
+                named.extend(self.has(&format!("archive/{hint}")).then_some(hint));
             }
         }
         named.extend(state.quarantine.iter().flat_map(|kept| [kept.file.data.clone(), kept.file.index.clone()]));
         unnamed("archive", &self.files("archive"), &named, &mut ends);
         let mut named = BTreeSet::from(["head.json", "inventory.json"].map(str::to_owned));
         for beside in ["lease.json", "clock.json", "state.json"] {
-            named.extend(self.path("ledger").join(beside).exists().then(|| beside.to_owned()));
+            named.extend(self.has(&format!("ledger/{beside}")).then(|| beside.to_owned()));
         }
         named.extend((0..state.next_seq()).map(|seq| format!("{seq:012}.json")));
         named.extend((0..state.next_seq()).flat_map(|seq| self.sealed_by(seq)));

@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::explain::{past, status as stand};
 use crate::ledger::holder;
 use crate::report::{Gathered, Report, gather, newest_hours};
-use crate::storage::{Missing, local_folder};
+use crate::storage::Missing;
 
 pub fn report(args: &Args, options: &ReportArgs, output: &mut Output) -> Result<u8> {
     let page = Path::new(&options.output).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("html"));
@@ -53,7 +53,7 @@ pub fn report(args: &Args, options: &ReportArgs, output: &mut Output) -> Result<
 fn read(args: &Args, options: &ReportArgs, output: &mut Output) -> Result<Report> {
     let house = House::open(args, output)?;
     let (context, looked) = looked(&house, options.as_of)?;
-    let lease = holder(&local_folder(house.ledger(Missing::Refuse)?.url())?)?;
+    let lease = holder(&house.ledger(Missing::Refuse)?)?;
     let status = stand(&looked, lease, &house.fires()?)?;
     let past = past(&looked.chain)?;
     let (mut hours, mut failures) = (BTreeMap::new(), Vec::new());
