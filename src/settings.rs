@@ -120,6 +120,7 @@ pub struct SourceSettings {
     pub url: Url,
     /// A path template or the name of a known layout; judged by the source, not here.
     pub layout: String,
+    /// The name of the form of its objects' content; judged by the source, not here. None: the content tells.
     pub format: Option<String>,
     pub workspace: String,
     /// An object modified less than this before `now` waits for the next run; zero: no such check.

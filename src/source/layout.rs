@@ -1,19 +1,24 @@
 //! What an object's path says: its table, and the period its folder stands for.
 //!
 //! A layout is a template (`{table}/{year}/{month}/{day}/{hour}/*`, see [`super::template`]) or the name of a
-//! built-in one (`azure-export`, see [`super::azure_export`]). Reading a path is pure: the same path, the same answer.
+//! built-in one (`azure-export`, see [`super::azure_export`], and its siblings). Reading a path is pure: the same path, the same answer.
 //! A path that does not match, or names a date that does not exist, is not guessed at: it reads as `None`, and its
 //! object is a stranger (I7).
+
+use std::borrow::Cow;
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ToSpan};
 use serde::Serialize;
+use url::Url;
 
-use super::azure_export;
 use super::discover::as_text;
+use super::form::Form;
 use super::template::{Captures, Field, Template};
+use super::{azure_diagnostics, azure_export, cloudtrail};
 use crate::error::{Error, Kind, Result};
+use crate::settings::SourceSettings;
 
 /// A period of event or arrival time, `[start, end)`, UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,50 +42,100 @@ pub struct Seen {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
     text: String,
-    form: Form,
+    shape: Shape,
+    format: Option<Form>,
+    /// The container that the source's URL points into, where paths would begin with it.
+    container: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Form {
+enum Shape {
     Template(Template),
     AzureExport,
+    AzureDiagnostics,
+    CloudTrail,
 }
 
 /// The built-in layouts that settings may name.
-const NAMES: [&str; 1] = ["azure-export"];
+const NAMES: [(&str, Shape); 3] = [
+    ("azure-export", Shape::AzureExport),
+    ("azure-diagnostics", Shape::AzureDiagnostics),
+    ("cloudtrail", Shape::CloudTrail),
+];
 
 impl Layout {
     /// Reads a template or the name of a built-in layout. Errors are of kind `Usage`, name the character and carry a
     /// hint.
     pub fn parse(text: &str) -> Result<Layout> {
-        let form = if text == "azure-export" {
-            Form::AzureExport
+        let shape = if let Some((_, shape)) = NAMES.into_iter().find(|(name, _)| *name == text) {
+            shape
         } else if !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
             return Err(unknown_name(text));
         } else {
-            Form::Template(Template::parse(text)?)
+            Shape::Template(Template::parse(text)?)
         };
-        Ok(Layout { text: text.to_owned(), form })
+        Ok(Layout { text: text.to_owned(), shape, format: None, container: None })
+    }
+
+    /// The layout of a source, with the form that its settings name. Errors as those of [`Layout::parse`] and
+    /// [`Form::named`].
+    pub fn of(source: &SourceSettings) -> Result<Layout> {
+        let format = source.format.as_deref().map(Form::named).transpose()?;
+        let container = container(&source.url);
+        Ok(Layout { format, container, ..Layout::parse(&source.layout)? })
+    }
+
+    /// The path as it is below all containers: where the source's URL points into one, with that before it.
+    fn below_containers<'p>(&self, path: &'p str) -> Cow<'p, str> {
+        match &self.container {
+            Some(container) => format!("{container}/{path}").into(),
+            None => path.into(),
+        }
+    }
+
+    /// The form of the objects' content, where the settings name one.
+    pub fn format(&self) -> Option<Form> {
+        self.format
     }
 
     /// What `path` (relative to the source, `/` between segments) says; `None` if it does not fit.
     pub fn read(&self, path: &str) -> Option<Seen> {
-        match &self.form {
-            Form::Template(template) => template
+        match &self.shape {
+            Shape::Template(template) => template
                 .captures(path, &mut |captures| Some((captures.table?, period(captures).ok()?)))
                 .map(|(table, period)| Seen { table: table.to_owned(), period }),
-            Form::AzureExport => azure_export::read(path),
+            Shape::AzureExport => azure_export::read(&self.below_containers(path)),
+            Shape::AzureDiagnostics => azure_diagnostics::read(&self.below_containers(path)),
+            Shape::CloudTrail => cloudtrail::read(path),
         }
     }
 
-    /// The layout for a person: its text and what period it tells.
+    /// The layout for a person: its text, what period it tells, and the form if it is named.
     pub fn describe(&self) -> String {
-        match &self.form {
-            Form::AzureExport => {
+        let described = self.describe_paths();
+        match self.format {
+            Some(form) => format!("{described}, format {}", form.name()),
+            None => described,
+        }
+    }
+
+    fn describe_paths(&self) -> String {
+        match &self.shape {
+            Shape::AzureExport => {
                 "azure-export (Log Analytics data export: am-<table>/…/PT05M.json, a period of 5 minutes or an hour)"
                     .into()
             }
-            Form::Template(template) => match template.finest() {
+            Shape::AzureDiagnostics => {
+                "azure-diagnostics (diagnostic settings, activity and flow logs: insights-…/…/PT1H.json, a period of one \
+                 hour; table <service>_<type>_<category>)"
+                    .into()
+            }
+            Shape::CloudTrail => {
+                "cloudtrail (AWS CloudTrail: AWSLogs/…/CloudTrail/<region>/YYYY/MM/DD/, a period of one day; table \
+                 CloudTrail)"
+                    .into()
+            }
+            Shape::Template(template) => match template.finest() {
                 Some(field) => format!("{} (a period of one {})", self.text, field.name()),
                 None => format!("{} (no period: objects age by their last change)", self.text),
             },
@@ -133,13 +188,22 @@ fn period(captures: &Captures<'_>) -> std::result::Result<Option<Period>, NoSuch
     Period::from(start, length).map(Some)
 }
 
+/// The name of the container of Azure's logs that a URL points to, by its last folder, else its host or user.
+fn container(url: &Url) -> Option<String> {
+    let folder = url.path_segments().and_then(|segments| segments.rev().find(|segment| !segment.is_empty()));
+    let name = folder.or(Some(url.username()).filter(|name| !name.is_empty())).or(url.host_str())?;
+    let begins = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    (begins("insights-") || begins("am-")).then(|| name.to_owned())
+}
+
 fn unknown_name(text: &str) -> Error {
-    let nearest = NAMES.iter().find(|name| strsim::damerau_levenshtein(name, &text.to_lowercase()) <= 3);
+    let names = NAMES.map(|(name, _)| name);
+    let nearest = names.iter().find(|name| strsim::damerau_levenshtein(name, &text.to_lowercase()) <= 3);
     let hint = match nearest {
         Some(name) => format!("did you mean `{name}`?"),
         None => format!(
             "write a template such as `{{table}}/{{year}}/{{month}}/{{day}}/{{hour}}/*`, or one of these names: {}",
-            NAMES.join(", ")
+            names.join(", ")
         ),
     };
     Error::new(Kind::Usage, format!("reading layout `{text}`"), "at character 1: no built-in layout has this name")
@@ -282,6 +346,27 @@ mod tests {
         }
         assert_eq!(Layout::parse("azure-exprot").unwrap_err().hint(), Some("did you mean `azure-export`?"));
         assert!(Layout::parse("{table}/{yeer}/*").unwrap_err().hint().unwrap().contains("`{year}`"));
+    }
+
+    #[test]
+    fn a_url_into_one_container_says_its_name() {
+        let path = "tenantId=0000/y=2024/m=02/d=29/h=23/m=00/PT1H.json";
+        for url in [
+            "file:///var/azure/insights-logs-signinlogs",
+            "az://insights-logs-signinlogs",
+            "az://insights-logs-signinlogs/",
+            "abfss://insights-logs-signinlogs@account.dfs.core.windows.net/",
+            "https://account.blob.core.windows.net/insights-logs-signinlogs",
+        ] {
+            let text =
+                format!("archive = \"/a\"\n[[source]]\nname = \"s\"\nurl = \"{url}\"\nlayout = \"azure-diagnostics\"");
+            let Ok(settings) = crate::settings::Settings::parse(&text, std::path::Path::new("/")) else { continue };
+            let seen = Layout::of(&settings.sources[0]).unwrap().read(path).unwrap();
+            assert_eq!(seen.table, "tenant_signinlogs", "{url}");
+        }
+        let whole = Layout::parse("azure-diagnostics").unwrap();
+        assert_eq!(whole.read(path), None);
+        assert!(whole.read(&format!("insights-logs-signinlogs/{path}")).is_some());
     }
 
     #[test]
