@@ -46,7 +46,7 @@ pub fn inspect(store: &Store, planned: &Planned, max_record: usize, most_held: u
     let object = &planned.object;
     if planned.known.is_none()
         && object.size <= most_held as u64
-        && let Some(inspected) = inspect_held(store, object, most_held)?
+        && let Some(inspected) = inspect_held(store, object, max_record, most_held)?
     {
         return Ok(inspected);
     }
@@ -101,13 +101,13 @@ pub fn inspect(store: &Store, planned: &Planned, max_record: usize, most_held: u
 }
 
 /// [`inspect`] for an object that fits in memory: its bytes are asked for once. `Ok(None)`: it does not fit unpacked.
-fn inspect_held(store: &Store, object: &RawObject, most_held: usize) -> Result<Option<Inspected>> {
+fn inspect_held(store: &Store, object: &RawObject, max_record: usize, most_held: usize) -> Result<Option<Inspected>> {
     let (bytes, sha256) = read_whole(store, object)?;
     let sha256 = hex::encode(sha256);
     let encoding = sniff(&bytes);
     let inspected = |form, unreadable, held| Inspected { sha256, from: 0, encoding, form, unreadable, held };
     let lines = unpack_held(&bytes, most_held).and_then(|content| match content {
-        Some(content) => lines_held(&content, object.format, most_held),
+        Some(content) => lines_held(&content, object.format, max_record, most_held),
         None => Ok(None),
     });
     Ok(match lines {

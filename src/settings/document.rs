@@ -170,6 +170,8 @@ struct SourceDraft {
     layout: Option<Located<String>>,
     format: Option<String>,
     workspace: String,
+    table: Option<String>,
+    unrouted: bool,
     settle: Duration,
 }
 
@@ -181,6 +183,8 @@ impl SourceDraft {
             layout: self.layout?.value,
             format: self.format,
             workspace: self.workspace,
+            table: self.table,
+            unrouted: self.unrouted,
             settle: self.settle,
         })
     }
@@ -200,6 +204,8 @@ fn read_source(mut table: TableReader<'_>, base: &Path) -> SourceDraft {
     }
     let format = table.parsed("format", "a format's name", |text| not_empty("format", text));
     let workspace = table.parsed("workspace", "like \"main\"", |text| valid_name("workspace", text));
+    let of_all = table.parsed("table", "a table's name", |text| valid_name("table", text));
+    let unrouted = table.boolean("unrouted");
     let settle = table.parsed("settle", "a duration like \"1h\"", value::duration);
     table.finish();
     SourceDraft {
@@ -208,6 +214,8 @@ fn read_source(mut table: TableReader<'_>, base: &Path) -> SourceDraft {
         layout,
         format: format.map(|format| format.value),
         workspace: workspace.map_or_else(|| "main".into(), |workspace| workspace.value),
+        table: of_all.map(|table| table.value),
+        unrouted: unrouted.is_some_and(|unrouted| unrouted.value),
         settle: settle.map_or(DEFAULT_SETTLE, |settle| settle.value),
     }
 }

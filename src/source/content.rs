@@ -221,7 +221,7 @@ impl<R: Read + Send + 'static> LineReader<R> {
     ///
     /// Errors: those of `raw`, `Unsupported` as [`new`](Self::new), `InvalidData` for what is not in its form.
     pub fn formed(raw: R, encoding: Option<Encoding>, form: Option<Form>, max_record: usize) -> io::Result<Self> {
-        let mut reader = Self::over(Unpacked::formed(raw, encoding, form)?, max_record, 0);
+        let mut reader = Self::over(Unpacked::formed(raw, encoding, form, max_record)?, max_record, 0);
         reader.skip_byte_order_mark()?;
         Ok(reader)
     }

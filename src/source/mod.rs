@@ -13,6 +13,8 @@ mod discover;
 mod encoding;
 mod form;
 mod layout;
+#[cfg(test)]
+mod layout_tests;
 mod local;
 mod object;
 pub mod sample;
@@ -26,5 +28,5 @@ pub use content::{Line, LineReader};
 pub use discover::{DiscoverOptions, Discovery, RawObject, Stranger, discover};
 pub use encoding::{Encoding, sniff, unpack_held, unsupported};
 pub use form::{FIRST_BYTES, Form, lines_held};
-pub use layout::{Layout, Period, Seen};
+pub use layout::{Layout, Period, Seen, UNROUTED};
 pub use object::{ObjectReader, ReadFailure, hash_prefix, read_whole};

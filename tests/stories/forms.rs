@@ -182,3 +182,70 @@ fn i9_real_cloudtrail_files() {
     assert_eq!(counts(&report), archived(expected.len() as u64));
     same_records(&expected, &site.restore("main/CloudTrail")).unwrap_or_else(|why| panic!("{why}"));
 }
+
+/// `time` is received up to two days late, in upper and lower case, as lines or in envelopes.
+#[test]
+fn azure_diagnostics_are_routed_by_service_and_category() {
+    let policy =
+        "version = 1\n[[table]]\nname = \"*_*\"\nretain = \"10y\"\ntime_column = \"time\"\narchive_after = \"0d\"\n";
+    let site = Site::new().with_policy(policy).with_layout("azure-diagnostics");
+    let entry = |time: &str, n: u32| {
+        format!(r#"{{"time":"{time}","resourceId":"/SUBSCRIPTIONS/0","category":"AuditEvent","n":{n}}}"#)
+    };
+    let group = "resourceId=/SUBSCRIPTIONS/0000/RESOURCEGROUPS/RG/PROVIDERS";
+    let hour = "y=2024/m=07/d=03/h=10/m=00";
+    let lines = format!("{}\r\n{}\r\n", entry("2024-07-03T10:00:00.1234567Z", 1), entry("2024-07-01T10:00:00Z", 2));
+    let vault = format!("insights-logs-auditevent/{group}/MICROSOFT.KEYVAULT/VAULTS/KV/{hour}/PT1H.json");
+    site.write(&vault, &lines);
+    let envelope = format!("{{\"records\":[\r\n\t{}\r\n]}}", entry("2024-07-03T10:59:59Z", 3));
+    let tenant = format!("insights-logs-signinlogs/tenantId=0000/{hour}/PT1H.json");
+    site.write(&tenant, &envelope);
+    site.write(&format!("insights-metrics-pt1m/{group}/X.Y/Z/A/{hour}/PT1H.json"), &lines);
+    let report = site.run_well(NOW);
+    assert_eq!(report.tables["main/keyvault_vaults_auditevent"].counts, archived(2));
+    assert_eq!(report.tables["main/tenant_signinlogs"].counts, archived(1));
+    assert_eq!(report.strangers.len(), 1);
+    let expected: Vec<Vec<u8>> = lines.lines().map(|line| line.as_bytes().to_vec()).collect();
+    same_records(&expected, &site.restore("main/keyvault_vaults_auditevent")).unwrap();
+}
+
+#[test]
+fn a_source_of_one_table_and_names_that_no_table_can_have() {
+    let site = Site::new().with_layout("{year}/{month}/{day}/*").with_keys("table = \"Signin_CL\"");
+    site.write("2024/07/03/a.json", [&record(0)[..], b"\n"].concat());
+    assert_eq!(site.run_well(NOW).tables["main/Signin_CL"].counts, archived(1));
+    let site = Site::new().with_keys("unrouted = true");
+    site.write(PATH, [&record(0)[..], b"\n"].concat());
+    site.write("Sign in/2024/07/03/10/a.json", [&record(1)[..], b"\n"].concat());
+    let report = site.run_well(NOW);
+    assert!(report.strangers.is_empty());
+    assert_eq!(report.tables["main/unrouted"].counts, archived(1));
+    assert_eq!(report.tables["main/Signin_CL"].counts, archived(1));
+}
+
+#[test]
+fn flow_logs_as_one_row_a_flow() {
+    let policy = "version = 1\n[defaults]\nretain = \"10y\"\ntime_column = \"time\"\narchive_after = \"0d\"\n";
+    let flow = |n: u32| format!("\"166314600359{n},10.0.0.6,52.239.184.180,23956,443,6,O,B,NX,0,0,0,{n}\"");
+    let record = |tuples: &str| {
+        format!(
+            "{{\"time\":\"2024-07-03T10:00:52.5625085Z\",\"macAddress\":\"00224871C205\",\"flowRecords\":{{\"flows\":[\
+             {{\"aclID\":\"a\",\"flowGroups\":[{{\"rule\":\"r\",\"flowTuples\":[{tuples}]}}]}}]}}}}"
+        )
+    };
+    let content = format!("{{\"records\":[{},\n{}]}}", record(&format!("{},{}", flow(1), flow(2))), record(&flow(3)));
+    let hour =
+        "flowLogResourceID=/0_NETWORKWATCHERRG/NETWORKWATCHER_EUS_V/y=2024/m=07/d=03/h=10/m=00/macAddress=00224871C205";
+    let path = format!("insights-logs-flowlogflowevent/{hour}/PT1H.json");
+    for (keys, rows) in [("", 2), ("format = \"flow-tuples\"", 3)] {
+        let site = Site::new().with_policy(policy).with_layout("azure-diagnostics").with_keys(keys);
+        site.write(&path, &content);
+        assert_eq!(site.run_well(NOW).tables["main/network_flowlogflowevent"].counts, archived(rows));
+        let query = "SELECT srcPort, bytesReceived, flowTuple FROM network_flowlogflowevent ORDER BY bytesReceived";
+        if rows == 3 {
+            let (code, found, said) = site.holdfast(&["search", query, "--format", "csv"]);
+            assert_eq!(code, 0, "{said}");
+            assert!(found.lines().nth(3).unwrap().starts_with("23956,3,\"1663146003593,10.0.0.6"), "{found}");
+        }
+    }
+}

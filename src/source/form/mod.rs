@@ -6,6 +6,7 @@
 //! is taken for the whole (I1); errors of the reader below pass as they are. What a line means is not judged here.
 
 mod elements;
+mod flow;
 mod unpacked;
 
 use std::io::{self, Read};
@@ -14,6 +15,7 @@ use bytes::{Buf, Bytes};
 use serde::Serialize;
 
 use self::elements::{Elements, Wrap};
+use self::flow::Flows;
 use super::content::BYTE_ORDER_MARK;
 use super::encoding::refuse_unsupported;
 use crate::error::{Error, Kind, Result};
@@ -32,13 +34,16 @@ pub enum Form {
     /// In a JSON array, one or many.
     #[serde(rename = "array")]
     Array,
+    /// Any of these, of Azure's flow logs: one record a flow. Only where it is named.
+    #[serde(rename = "flow-tuples")]
+    FlowTuples,
 }
 
 /// So many bytes of the content tell its form.
 pub const FIRST_BYTES: usize = 4096;
 
 impl Form {
-    const ALL: [Form; 3] = [Form::Lines, Form::Records, Form::Array];
+    const ALL: [Form; 4] = [Form::Lines, Form::Records, Form::Array, Form::FlowTuples];
 
     /// The form that settings call `name`. Errors are of kind `Usage`, with a hint.
     pub fn named(name: &str) -> Result<Form> {
@@ -63,6 +68,7 @@ impl Form {
             Form::Lines => "ndjson",
             Form::Records => "records",
             Form::Array => "array",
+            Form::FlowTuples => "flow-tuples",
         }
     }
 
@@ -96,15 +102,21 @@ fn trim(text: &[u8]) -> &[u8] {
 }
 
 /// The lines of a whole content that is held in memory, as it stands or made from its form, and that form: `form`, or as
-/// the content tells. `Ok(None)`: they take more than `most` bytes. Errors: `InvalidData` and `Unsupported`, as those of
+/// the content tells. Records of more than `max_record` bytes pass as they are. `Ok(None)`: the lines take more than `most`
+/// bytes. Errors: `InvalidData` and `Unsupported`, as those of
 /// a [`super::LineReader`].
-pub fn lines_held(content: &Bytes, form: Option<Form>, most: usize) -> io::Result<Option<(Bytes, Form)>> {
+pub fn lines_held(
+    content: &Bytes,
+    form: Option<Form>,
+    max_record: usize,
+    most: usize,
+) -> io::Result<Option<(Bytes, Form)>> {
     let form = told(form, content)?;
     if form == Form::Lines {
         return Ok(Some((content.clone(), form)));
     }
     let mut lines = Vec::new();
-    open(content.clone().reader(), form).take(most as u64 + 1).read_to_end(&mut lines)?;
+    open(content.clone().reader(), content, form, max_record).take(most as u64 + 1).read_to_end(&mut lines)?;
     Ok((lines.len() <= most).then(|| (lines.into(), form)))
 }
 
@@ -114,12 +126,13 @@ fn told(form: Option<Form>, first: &[u8]) -> io::Result<Form> {
     Ok(form.unwrap_or_else(|| Form::tell(first)))
 }
 
-/// Content in any form as lines.
-fn open<'r>(content: impl Read + Send + 'r, form: Form) -> Box<dyn Read + Send + 'r> {
+/// Content in any form as lines; `first` is its beginning.
+fn open<'r>(content: impl Read + Send + 'r, first: &[u8], form: Form, max_record: usize) -> Box<dyn Read + Send + 'r> {
     match form {
         Form::Lines => Box::new(content),
         Form::Records => Box::new(Elements::new(content, Wrap::Records)),
         Form::Array => Box::new(Elements::new(content, Wrap::Array)),
+        Form::FlowTuples => Box::new(Flows::new(open(content, &[], Form::tell(first), max_record), max_record)),
     }
 }
 
@@ -158,17 +171,19 @@ mod tests {
         }
         let error = Form::named("record").unwrap_err();
         assert_eq!((error.kind(), error.hint()), (Kind::Usage, Some("did you mean `records`?")));
-        assert!(Form::named("xml").unwrap_err().hint().unwrap().contains("`ndjson`, `records`, `array`"));
+        assert!(
+            Form::named("xml").unwrap_err().hint().unwrap().contains("`ndjson`, `records`, `array`, `flow-tuples`")
+        );
     }
 
     #[test]
     fn held_lines_are_lent_not_copied() {
         let content = Bytes::from_static(b"{\"a\":1}\n");
-        let (lines, form) = lines_held(&content, None, 0).unwrap().unwrap();
+        let (lines, form) = lines_held(&content, None, 9, 0).unwrap().unwrap();
         assert_eq!((lines.as_ptr(), form), (content.as_ptr(), Form::Lines));
         let array = Bytes::from_static(b"[{\"a\":1},{}]");
-        assert_eq!(lines_held(&array, None, 11).unwrap().unwrap(), ("{\"a\":1}\n{}\n".into(), Form::Array));
-        assert!(lines_held(&array, None, 10).unwrap().is_none(), "more than may be held");
-        assert_eq!(lines_held(&array, Some(Form::Lines), 99).unwrap().unwrap(), (array.clone(), Form::Lines));
+        assert_eq!(lines_held(&array, None, 9, 11).unwrap().unwrap(), ("{\"a\":1}\n{}\n".into(), Form::Array));
+        assert!(lines_held(&array, None, 9, 10).unwrap().is_none(), "more than may be held");
+        assert_eq!(lines_held(&array, Some(Form::Lines), 9, 99).unwrap().unwrap(), (array.clone(), Form::Lines));
     }
 }

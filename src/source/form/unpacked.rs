@@ -51,7 +51,12 @@ impl<R: Read> Unpacked<R> {
 impl<R: Read + Send + 'static> Unpacked<R> {
     /// Content of the form named, else of the one it begins like. `encoding`: where it is known; plain bytes are then
     /// taken as they are. Errors as [`Decoder::open`], and those of the form.
-    pub(in crate::source) fn formed(raw: R, encoding: Option<Encoding>, form: Option<Form>) -> io::Result<Self> {
+    pub(in crate::source) fn formed(
+        raw: R,
+        encoding: Option<Encoding>,
+        form: Option<Form>,
+        max_record: usize,
+    ) -> io::Result<Self> {
         let raw = Shared::new(raw);
         let mut decoder = match encoding {
             Some(Encoding::Plain) => Decoder::plain(raw.clone()),
@@ -61,7 +66,8 @@ impl<R: Read + Send + 'static> Unpacked<R> {
         let mut first = Vec::with_capacity(FIRST_BYTES);
         decoder.by_ref().take(FIRST_BYTES as u64).read_to_end(&mut first)?;
         let form = told(form, &first)?;
-        let stream = Stream::Formed(open(Cursor::new(first).chain(decoder), form));
+        let lines = open(Cursor::new(first.clone()).chain(decoder), &first, form, max_record);
+        let stream = Stream::Formed(lines);
         Ok(Unpacked { stream, raw, encoding, form })
     }
 }
@@ -203,7 +209,7 @@ mod tests {
                     prop_assert_eq!(reader.plain_resume(), None);
                     prop_assert_eq!(digest(reader)?, expected);
                 }
-                let (held, _) = lines_held(&bytes.into(), None, 1 << 24).unwrap().unwrap();
+                let (held, _) = lines_held(&bytes.into(), None, 1 << 20, 1 << 24).unwrap().unwrap();
                 prop_assert_eq!(digest(LineReader::new(&held[..], 1 << 20).unwrap())?, expected);
             }
         }
