@@ -14,7 +14,7 @@ use url::Url;
 use super::discover::as_text;
 use super::form::Form;
 use super::template::{Captures, Field, Template};
-use super::{azure_diagnostics, azure_export, cloudtrail};
+use super::{azure_diagnostics, azure_export, cloudtrail, security_lake};
 use crate::error::{Error, Kind, Result};
 use crate::names::TableName;
 use crate::settings::SourceSettings;
@@ -57,16 +57,18 @@ enum Shape {
     AzureExport,
     AzureDiagnostics,
     CloudTrail,
+    SecurityLake,
 }
 
 /// The table of objects whose path names no possible table, where the settings say so.
 pub const UNROUTED: &str = "unrouted";
 
 /// The built-in layouts that settings may name.
-const NAMES: [(&str, Shape); 3] = [
+const NAMES: [(&str, Shape); 4] = [
     ("azure-export", Shape::AzureExport),
     ("azure-diagnostics", Shape::AzureDiagnostics),
     ("cloudtrail", Shape::CloudTrail),
+    ("security-lake", Shape::SecurityLake),
 ];
 
 impl Layout {
@@ -128,6 +130,7 @@ impl Layout {
             Shape::AzureExport => self.below_containers(path, azure_export::read),
             Shape::AzureDiagnostics => self.below_containers(path, azure_diagnostics::read),
             Shape::CloudTrail => cloudtrail::read(path),
+            Shape::SecurityLake => security_lake::read(path),
         }
     }
 
@@ -157,6 +160,10 @@ impl Layout {
             Shape::CloudTrail => {
                 "cloudtrail (AWS CloudTrail: AWSLogs/…/CloudTrail/<region>/YYYY/MM/DD/, a period of one day; table \
                  CloudTrail)"
+                    .into()
+            }
+            Shape::SecurityLake => {
+                "security-lake (Amazon Security Lake: aws|ext/<table>/…/eventDay=YYYYMMDD/*.parquet, a period of one day)"
                     .into()
             }
             Shape::Template(template) => match template.finest() {

@@ -18,6 +18,7 @@ mod layout_tests;
 mod local;
 mod object;
 pub mod sample;
+mod security_lake;
 mod template;
 #[cfg(test)]
 mod testing;

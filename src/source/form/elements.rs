@@ -219,7 +219,7 @@ impl Scanner {
                     self.name.push(byte);
                 }
             }
-            (_, _) if blank => {}
+            (at, _) if blank && !matches!(at, At::Mark(_)) => {}
             (At::Outside, b'{') if self.wrap == Wrap::Records => {
                 self.name.clear();
                 self.at = At::Name;
@@ -353,6 +353,7 @@ mod tests {
             (Wrap::Array, "[{\"a\":\"x\n{}\ny\"}]", "a line feed within a text, at byte 8"),
             (Wrap::Array, "[{\"a\":\"x\\\n\"}]", "a line feed within a text, at byte 9"),
             (Wrap::Array, "\u{feff}\u{feff}[]", "has `\\xef` at byte 3"),
+            (Wrap::Array, "\u{f000}[]", "has `\\x80` at byte 1, where a byte order mark"),
         ] {
             let error = each_way(wrap, content).unwrap_err();
             assert!(error.contains(reason), "{content}: {error}");
