@@ -249,3 +249,22 @@ fn flow_logs_as_one_row_a_flow() {
         }
     }
 }
+
+/// Real samples, arrays over many lines, as they lie there.
+#[test]
+fn i9_real_arrays_over_many_lines() {
+    let Some(folder) = shared("data/real/sentinel-sample") else { return };
+    let policy = "version = 1\n[defaults]\nretain = \"10y\"\nclock = \"arrival\"\narchive_after = \"0d\"\n";
+    let samples = files(&folder, "json");
+    assert_eq!(samples.len(), 5);
+    for path in samples {
+        let bytes = std::fs::read(&path).unwrap();
+        let expected = elements(&bytes, 1);
+        for site in [Site::new(), streaming()] {
+            let site = site.with_policy(policy);
+            site.write(PATH, &bytes);
+            assert_eq!(counts(&site.run_well(NOW)), archived(expected.len() as u64), "{}", path.display());
+            same_records(&expected, &site.restore("main/Signin_CL")).unwrap_or_else(|why| panic!("{why}"));
+        }
+    }
+}
