@@ -124,8 +124,13 @@ pub struct SourceSettings {
     pub url: Url,
     /// A path template or the name of a known layout; judged by the source, not here.
     pub layout: String,
+    /// The name of the form of its objects' content; judged by the source, not here. None: the content tells.
     pub format: Option<String>,
     pub workspace: String,
+    /// The table of all its objects, where the layout names none.
+    pub table: Option<String>,
+    /// Objects whose path names no possible table are archived into one for them.
+    pub unrouted: bool,
     /// An object modified less than this before `now` waits for the next run; zero: no such check.
     #[serde(serialize_with = "as_duration_text")]
     pub settle: Duration,

@@ -101,6 +101,7 @@ fn objects(now: Timestamp) -> Vec<RawObject> {
                 etag: None,
                 table: TableName::new("main", format!("Table{}", number % TABLES)),
                 period: Some(Period { start, end: start + SignedDuration::from_hours(1) }),
+                format: None,
                 aside_of: None,
             }
         })

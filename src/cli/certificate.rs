@@ -49,7 +49,7 @@ pub fn read(house: &House, table: &TableName, day: Date) -> Result<Certificate> 
         .settings
         .sources
         .iter()
-        .filter_map(|source| Some((source.name.clone(), Layout::parse(&source.layout).ok()?)))
+        .filter_map(|source| Some((source.name.clone(), Layout::of(source).ok()?)))
         .collect();
     let period = |id: &ObjectId| {
         let period = layouts.get(&id.source)?.read(&id.path)?.period?;

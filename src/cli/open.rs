@@ -97,7 +97,7 @@ impl House {
                     name: source.name.clone(),
                     workspace: source.workspace.clone(),
                     settle: SignedDuration::try_from(source.settle).unwrap_or(SignedDuration::MAX),
-                    layout: Layout::parse(&source.layout)?,
+                    layout: Layout::of(source)?,
                     store: self.store(&source.url, Missing::Refuse),
                 })
             })

@@ -28,7 +28,7 @@ use crate::names::TableName;
 use crate::plan::{Archiving, Intake, Judge, Planned};
 use crate::policy::Rule;
 use crate::record::SetDigest;
-use crate::source::{ChunkReader, Encoding, ObjectReader, Period, ReadFailure, Taken, cut};
+use crate::source::{ChunkReader, ObjectReader, Period, ReadFailure, Taken, cut};
 use crate::storage::Store;
 
 /// The part of the rows that no part claims.
@@ -152,7 +152,7 @@ impl<'a> BatchWriter<'a> {
         };
         let seen = Event::Read { bytes: object.size - inspected.from };
         let place = reading.outcomes.len();
-        reading.resumable.push(inspected.encoding == Encoding::Plain);
+        reading.resumable.push(inspected.is_plain_lines());
         // An object that goes on from where it was read, or was only touched, is no duplicate of itself. What stays raw is
         // each object's own: no other one's copy stands for it.
         let may_be_known = inspected.from == 0 && !self.intake.stays_raw;
@@ -239,7 +239,7 @@ impl<'a> BatchWriter<'a> {
             }
             self.flush_if_large(decoders, reading)?;
         }
-        let reader = chunks.get_ref();
+        let reader = chunks.raw();
         if reader.is_complete() && hex::encode(reader.sha256()) != inspected.sha256 {
             let changed = ReadFailure::Changed { object: object.path.clone() };
             return Err(Stopped::object(id, changed.into()));

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::{Buf, Bytes};
 use jiff::Timestamp;
 
 use super::archive::{Archived, abandon, next_batch, open_ours, prepare_and_commit, spelling, table_schema};
@@ -27,7 +28,7 @@ use crate::ledger::{Armed, Body, Chain, ObjectId, Purpose, Quarantined, State};
 use crate::names::TableName;
 use crate::plan::{Intake, Terms};
 use crate::policy::Rule;
-use crate::source::{Line, LineReader};
+use crate::source::{Form, Layout, Line, LineReader};
 
 /// What a retry did for one table.
 #[derive(Debug, Default, serde::Serialize)]
@@ -161,6 +162,7 @@ fn read_quarantine(context: &Context, mut writer: BatchWriter<'_>, files: &[Quar
         for item in read_items(&context.archive, quarantined)? {
             let layout = context.sources.iter().find(|source| source.name == item.source).map(|source| &source.layout);
             let period = layout.and_then(|layout| layout.read(&item.path)).and_then(|seen| seen.period);
+            let format = layout.and_then(Layout::format);
             let id = ObjectId { source: item.source.clone(), path: item.path.clone() };
             let terms = writer.terms(period, &id);
             let bytes = read_bytes(&context.archive, quarantined, &item)?;
@@ -170,7 +172,7 @@ fn read_quarantine(context: &Context, mut writer: BatchWriter<'_>, files: &[Quar
                 continue;
             }
             // Either all of it can be read now, or it stays whole.
-            match whole_lines(&bytes, writer.limits()) {
+            match whole_lines(bytes.clone(), format, writer.limits()) {
                 Ok(lines) => {
                     for (start, line) in lines {
                         writer.record(&line, start, &terms, &id)?;
@@ -184,8 +186,9 @@ fn read_quarantine(context: &Context, mut writer: BatchWriter<'_>, files: &[Quar
     writer.finish()
 }
 
-fn whole_lines(bytes: &[u8], limits: Limits) -> Result<Vec<(u64, Vec<u8>)>, String> {
-    let mut reader = LineReader::new(bytes, limits.record).map_err(|error| error.to_string())?;
+fn whole_lines(bytes: Bytes, format: Option<Form>, limits: Limits) -> Result<Vec<(u64, Vec<u8>)>, String> {
+    let mut reader =
+        LineReader::formed(bytes.reader(), None, format, limits.record).map_err(|error| error.to_string())?;
     let mut lines = Vec::new();
     let mut held = 0;
     loop {

@@ -1,6 +1,6 @@
 //! The settings file read key by key, and what its parts must not do to one another.
 //!
-//! No default but those of DESIGN §5, no store touched. What parses but has no effect yet becomes a warning here.
+//! No default but those of DESIGN §5, no store touched. What parses but has no effect becomes a warning here.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -31,18 +31,16 @@ pub(super) fn parse(name: String, text: String, base: &Path) -> Result<Settings,
     })
 }
 
-/// Collects what parses but has no effect yet.
+/// Collects what parses but has no effect.
 struct Warner<'a> {
     notes: &'a Notes,
     warnings: Vec<Warning>,
 }
 
 impl Warner<'_> {
-    fn later<T>(&mut self, value: &Option<Located<T>>, title: &str, meanwhile: &str) {
-        if let Some(value) = value {
-            let problem = Problem::new(title, "no effect yet").with_hint(meanwhile);
-            self.warnings.push(Warning::new(Mistake::at(self.notes.source(), value.span.clone(), problem)));
-        }
+    fn no_effect<T>(&mut self, value: &Located<T>, title: &str, hint: &str) {
+        let problem = Problem::new(title, "no effect").with_hint(hint);
+        self.warnings.push(Warning::new(Mistake::at(self.notes.source(), value.span.clone(), problem)));
     }
 }
 
@@ -59,7 +57,7 @@ fn read_settings(mut top: TableReader<'_>, warner: &mut Warner<'_>, base: &Path)
     let compression = top.parsed("compression", "\"standard\" or \"compact\"", compression);
     let simulation = top.boolean("simulation");
     let mut approvers = read_approvers(&mut top);
-    let delete = top.table("delete").map(|table| read_delete(table, &mut approvers));
+    let delete = top.table("delete").map(|table| read_delete(table, &mut approvers, warner));
     let mut metrics = None;
     let schedule = top.table("schedule").map(|table| read_schedule(table, &mut metrics, base));
     let access = top.table("access").map(|mut table| {
@@ -67,7 +65,7 @@ fn read_settings(mut top: TableReader<'_>, warner: &mut Warner<'_>, base: &Path)
         table.finish();
         Access { record: record.map(|record| record.value).unwrap_or_default() }
     });
-    let sources: Vec<_> = top.tables("source").into_iter().map(|table| read_source(table, base, warner)).collect();
+    let sources: Vec<_> = top.tables("source").into_iter().map(|table| read_source(table, base)).collect();
     let stores: Vec<_> = top.tables("store").into_iter().map(|table| store::read_store(table, base)).collect();
     let notes = top.notes();
     top.finish();
@@ -122,7 +120,7 @@ fn read_approvers(table: &mut TableReader<'_>) -> Option<Located<u8>> {
     }
 }
 
-fn read_delete(mut table: TableReader<'_>, approvers: &mut Option<Located<u8>>) -> Delete {
+fn read_delete(mut table: TableReader<'_>, approvers: &mut Option<Located<u8>>, warner: &mut Warner<'_>) -> Delete {
     let raw = table.boolean("raw");
     let expired = table.boolean("expired");
     let window = table.parsed("window", "like \"22:00/05:00\"", Window::parse);
@@ -135,6 +133,14 @@ fn read_delete(mut table: TableReader<'_>, approvers: &mut Option<Located<u8>>) 
         *approvers = Some(here);
     }
     table.finish();
+    let armed = [&raw, &expired].into_iter().flatten().any(|arm| arm.value);
+    if let Some(window) = window.as_ref().filter(|_| !armed) {
+        warner.no_effect(
+            window,
+            "`window` says when, but nothing is armed",
+            "`raw = true` or `expired = true` arms it",
+        );
+    }
     Delete {
         raw: raw.is_some_and(|raw| raw.value),
         expired: expired.is_some_and(|expired| expired.value),
@@ -169,6 +175,8 @@ struct SourceDraft {
     layout: Option<Located<String>>,
     format: Option<String>,
     workspace: String,
+    table: Option<String>,
+    unrouted: bool,
     settle: Duration,
 }
 
@@ -180,12 +188,14 @@ impl SourceDraft {
             layout: self.layout?.value,
             format: self.format,
             workspace: self.workspace,
+            table: self.table,
+            unrouted: self.unrouted,
             settle: self.settle,
         })
     }
 }
 
-fn read_source(mut table: TableReader<'_>, base: &Path, warner: &mut Warner<'_>) -> SourceDraft {
+fn read_source(mut table: TableReader<'_>, base: &Path) -> SourceDraft {
     let name = table.parsed("name", "like \"collector\"", |text| valid_name("source", text));
     let url = table.parsed("url", "a path or URL", |text| value::location(text, base));
     let layout = table.parsed("layout", "a path template or a layout's name", |text| not_empty("layout", text));
@@ -198,8 +208,9 @@ fn read_source(mut table: TableReader<'_>, base: &Path, warner: &mut Warner<'_>)
         table.missing(key, problem.with_hint(format!("add one, like {example}")));
     }
     let format = table.parsed("format", "a format's name", |text| not_empty("format", text));
-    warner.later(&format, "`format` comes with a later version", "until then an object's contents tell what it is");
     let workspace = table.parsed("workspace", "like \"main\"", |text| valid_name("workspace", text));
+    let of_all = table.parsed("table", "a table's name", |text| valid_name("table", text));
+    let unrouted = table.boolean("unrouted");
     let settle = table.parsed("settle", "a duration like \"1h\"", value::duration);
     table.finish();
     SourceDraft {
@@ -208,6 +219,8 @@ fn read_source(mut table: TableReader<'_>, base: &Path, warner: &mut Warner<'_>)
         layout,
         format: format.map(|format| format.value),
         workspace: workspace.map_or_else(|| "main".into(), |workspace| workspace.value),
+        table: of_all.map(|table| table.value),
+        unrouted: unrouted.is_some_and(|unrouted| unrouted.value),
         settle: settle.map_or(DEFAULT_SETTLE, |settle| settle.value),
     }
 }

@@ -76,13 +76,15 @@ fn span_of(file: &str) -> Option<&'static str> {
     ["PT05M", "PT5M", "PT1H"].into_iter().find(|known| known.eq_ignore_ascii_case(span))
 }
 
-fn number(segment: &str, key: &str, most_digits: usize) -> Option<u16> {
+/// The number behind `key`, of four digits or up to `most_digits`.
+pub(super) fn number(segment: &str, key: &str, most_digits: usize) -> Option<u16> {
     let digits = strip_prefix(segment, key)?;
     let fits = if most_digits == 4 { digits.len() == 4 } else { (1..=most_digits).contains(&digits.len()) };
     (fits && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
-fn strip_prefix<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
+/// What stands behind a prefix, whose case does not matter.
+pub(super) fn strip_prefix<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
     let (start, rest) = text.split_at_checked(prefix.len())?;
     start.eq_ignore_ascii_case(prefix).then_some(rest)
 }

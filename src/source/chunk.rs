@@ -4,6 +4,7 @@
 //! lines that a [`LineReader`] gives, one after the other.
 
 use std::io::{self, Read};
+use std::sync::MutexGuard;
 
 use bytes::Bytes;
 
@@ -104,8 +105,8 @@ impl<R: Read> ChunkReader<R> {
     }
 
     /// The raw reader, for its counts and hashes.
-    pub fn get_ref(&self) -> &R {
-        self.lines.get_ref()
+    pub fn raw(&self) -> MutexGuard<'_, R> {
+        self.lines.raw()
     }
 
     /// The next chunk or piece; `Ok(None)` once the whole object has been read. Errors as [`LineReader::next`].

@@ -1,4 +1,4 @@
-//! An object's bytes as lines: plain, gzip or zstd, told by content and never by name.
+//! An object's bytes as lines: plain, gzip or zstd, in any form, told by content and never by name.
 //!
 //! Invariants: everything streams, in memory bounded by `max_record` and a constant (I11); a line that is longer comes in
 //! chunks, whole, so that it can be kept elsewhere. Data that is damaged, cut off or followed by something else is an
@@ -11,8 +11,10 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::ops::Range;
+use std::sync::MutexGuard;
 
-use super::encoding::{Decoder, Encoding};
+use super::encoding::Encoding;
+use super::form::{Form, Unpacked};
 
 /// One line that is not blank.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub enum Line<'a> {
     Record {
         /// Without its line end.
         bytes: &'a [u8],
-        /// Where the line begins in the decoded stream.
+        /// Where the line begins in the decoded stream: the unpacked content, or what its form was made into.
         start: u64,
         /// False for a last line without a line feed: more of it may come.
         terminated: bool,
@@ -44,7 +46,7 @@ pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 ///
 /// Memory: `max_record` and 256 KiB twice at most, and a zstd window, which is refused beyond 128 MiB.
 pub struct LineReader<R: Read> {
-    decoder: Decoder<R>,
+    content: Unpacked<R>,
     max_record: usize,
     buffer: Vec<u8>,
     /// What of `buffer` is read and not yet delivered.
@@ -67,7 +69,7 @@ impl<R: Read> LineReader<R> {
     ///
     /// Errors: those of `raw`, and `Unsupported` for what is certainly neither text, gzip nor zstd.
     pub fn new(raw: R, max_record: usize) -> io::Result<Self> {
-        let mut reader = Self::over(Decoder::open(raw)?, max_record, 0);
+        let mut reader = Self::over(Unpacked::lines(raw)?, max_record, 0);
         reader.skip_byte_order_mark()?;
         Ok(reader)
     }
@@ -75,12 +77,12 @@ impl<R: Read> LineReader<R> {
     /// A reader of a plain object from offset `at`, where `raw` begins: a place that [`plain_resume`](Self::plain_resume)
     /// told earlier. Offsets of lines go on from `at`. From 0 it is the same as [`new`](Self::new).
     pub fn resume(raw: R, max_record: usize, at: u64) -> io::Result<Self> {
-        if at == 0 { Self::new(raw, max_record) } else { Ok(Self::over(Decoder::plain(raw), max_record, at)) }
+        if at == 0 { Self::new(raw, max_record) } else { Ok(Self::over(Unpacked::plain(raw), max_record, at)) }
     }
 
-    fn over(decoder: Decoder<R>, max_record: usize, base: u64) -> Self {
+    fn over(content: Unpacked<R>, max_record: usize, base: u64) -> Self {
         LineReader {
-            decoder,
+            content,
             max_record,
             buffer: vec![0; BUFFER_BYTES],
             pending: 0..0,
@@ -94,18 +96,22 @@ impl<R: Read> LineReader<R> {
     }
 
     pub fn encoding(&self) -> Encoding {
-        self.decoder.encoding()
+        self.content.encoding()
+    }
+
+    pub fn form(&self) -> Form {
+        self.content.form()
     }
 
     /// Just after the last complete line that was delivered or skipped, in the decoded stream: from there a plain object
-    /// that has grown is read on. `None` for packed objects, which are read anew.
+    /// that has grown is read on. `None` for what is packed or no lines.
     pub fn plain_resume(&self) -> Option<u64> {
-        (self.encoding() == Encoding::Plain).then_some(self.resume)
+        (self.encoding() == Encoding::Plain && self.form() == Form::Lines).then_some(self.resume)
     }
 
     /// The raw reader, for its counts and hashes.
-    pub fn get_ref(&self) -> &R {
-        self.decoder.get_ref()
+    pub fn raw(&self) -> MutexGuard<'_, R> {
+        self.content.raw()
     }
 
     /// The next line or chunk of a line; `Ok(None)` once the whole object has been read, to its last raw byte.
@@ -190,7 +196,7 @@ impl<R: Read> LineReader<R> {
             self.buffer.reserve_exact(length - self.buffer.len());
             self.buffer.resize(length, 0);
         }
-        let count = self.decoder.read(&mut self.buffer[self.pending.end..])?;
+        let count = self.content.read(&mut self.buffer[self.pending.end..])?;
         self.pending.end += count;
         self.ended = count == 0;
         Ok(())
@@ -206,6 +212,18 @@ impl<R: Read> LineReader<R> {
             self.resume = self.pending.start as u64;
         }
         Ok(())
+    }
+}
+
+impl<R: Read + Send + 'static> LineReader<R> {
+    /// A reader of content in the form named, else in the one it begins like. `encoding`: where it is known; plain bytes
+    /// are then taken as they are, from wherever `raw` begins.
+    ///
+    /// Errors: those of `raw`, `Unsupported` as [`new`](Self::new), `InvalidData` for what is not in its form.
+    pub fn formed(raw: R, encoding: Option<Encoding>, form: Option<Form>, max_record: usize) -> io::Result<Self> {
+        let mut reader = Self::over(Unpacked::formed(raw, encoding, form, max_record)?, max_record, 0);
+        reader.skip_byte_order_mark()?;
+        Ok(reader)
     }
 }
 

@@ -11,6 +11,7 @@ use object_store::path::Path;
 use serde::{Serialize, Serializer};
 
 use super::aside::original_of_aside;
+use super::form::Form;
 use super::layout::{Layout, Period};
 use super::local::{self, Entry};
 use crate::error::{Error, Kind, Result};
@@ -44,6 +45,9 @@ pub struct RawObject {
     pub table: TableName,
     /// The period that the layout reads in the path.
     pub period: Option<Period>,
+    /// The form of its content, where its source names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<Form>,
     /// The path this object had before it was set aside for clearing, if a crash left it so; `table` and `period` are
     /// those of that path.
     pub aside_of: Option<String>,
@@ -158,6 +162,7 @@ fn place(meta: ObjectMeta, source: &DiscoverOptions, layout: &Layout, now: Times
         etag: meta.e_tag,
         table: TableName::new(&source.workspace, seen.table),
         period: seen.period,
+        format: layout.format(),
         aside_of,
     };
     let list = if source.is_settled(modified, now) { &mut found.objects } else { &mut found.unsettled };

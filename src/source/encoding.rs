@@ -35,6 +35,8 @@ pub fn unsupported(first_bytes: &[u8]) -> Option<&'static str> {
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Some("bzip2"),
         [b'P', b'K', 3, 4, ..] => Some("zip"),
         [b'P', b'A', b'R', b'1', ..] => Some("Parquet"),
+        [b'O', b'b', b'j', 1, ..] => Some("Avro"),
+        [b'E', b'l', b'f', b'F', b'i', b'l', b'e', 0, ..] => Some("a Windows event log"),
         [0x04, 0x22, 0x4d, 0x18, ..] => Some("lz4"),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
         _ => None,
@@ -76,7 +78,7 @@ fn gunzip_at_once(bytes: &[u8], most: usize) -> Option<Bytes> {
     (found == length && sum == u32::from_le_bytes([c1, c2, c3, c4])).then(|| unpacked.into())
 }
 
-fn refuse_unsupported(first_bytes: &[u8]) -> io::Result<()> {
+pub(super) fn refuse_unsupported(first_bytes: &[u8]) -> io::Result<()> {
     let Some(name) = unsupported(first_bytes) else { return Ok(()) };
     let reason = format!("its content is {name}; what can be read is UTF-8 text, plain or as gzip or zstd");
     Err(io::Error::new(io::ErrorKind::Unsupported, reason))
@@ -132,7 +134,8 @@ impl<R: Read> Decoder<R> {
         }
     }
 
-    pub(super) fn get_ref(&self) -> &R {
+    #[cfg(test)]
+    fn get_ref(&self) -> &R {
         &self.raw().inner
     }
 

@@ -1,18 +1,24 @@
 //! Where collectors leave raw objects: from paths to tables, from bytes to lines.
 //!
 //! [`Layout`] reads a path, [`discover()`] lists a source, [`ObjectReader`] reads one object and hashes it, [`LineReader`]
-//! makes lines of it. Nothing here deletes, renames or writes into a source.
+//! makes lines of it, whatever its [`Form`]. Nothing here deletes, renames or writes into a source.
 
 mod aside;
+mod azure_diagnostics;
 mod azure_export;
 mod chunk;
+mod cloudtrail;
 mod content;
 mod discover;
 mod encoding;
+mod form;
 mod layout;
+#[cfg(test)]
+mod layout_tests;
 mod local;
 mod object;
 pub mod sample;
+mod security_lake;
 mod template;
 #[cfg(test)]
 mod testing;
@@ -22,5 +28,6 @@ pub use chunk::{Chunk, ChunkReader, Taken, cut};
 pub use content::{Line, LineReader};
 pub use discover::{DiscoverOptions, Discovery, RawObject, Stranger, discover};
 pub use encoding::{Encoding, sniff, unpack_held, unsupported};
-pub use layout::{Layout, Period, Seen};
+pub use form::{FIRST_BYTES, Form, lines_held};
+pub use layout::{Layout, Period, Seen, UNROUTED};
 pub use object::{ObjectReader, ReadFailure, hash_prefix, read_whole};

@@ -103,6 +103,11 @@ pub(super) struct Template {
 }
 
 impl Template {
+    /// True if it has `{table}`.
+    pub(super) fn names_table(&self) -> bool {
+        self.tokens.contains(&Token::Table)
+    }
+
     /// Reads a template; [`super::layout::Layout::parse`] says what errors look like.
     pub(super) fn parse(text: &str) -> Result<Template> {
         let pieces = Parser { text, pieces: Vec::new() }.parse()?;
@@ -355,13 +360,6 @@ impl Parser<'_> {
                     format!("add `{{{coarser}}}`, or write `*` in place of `{{{field}}}`"),
                 ));
             }
-        }
-        if !self.pieces.iter().any(|(_, token)| *token == Token::Table) {
-            return Err(self.wrong(
-                1,
-                "it names no `{table}`",
-                "put `{table}` where the path names the table; for a folder of one table, point the source's url a level higher",
-            ));
         }
         Ok(())
     }

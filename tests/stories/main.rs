@@ -39,6 +39,7 @@ mod expiry;
 mod explain;
 mod foreign;
 mod format;
+mod forms;
 mod gate;
 mod grace;
 mod house;

@@ -35,6 +35,7 @@ pub fn object(table: &str, hour: &str, size: u64) -> RawObject {
         etag: None,
         table: TableName::new("main", table),
         period: Some(Period { start, end: start + SignedDuration::from_hours(1) }),
+        format: None,
         aside_of: None,
     }
 }

@@ -264,7 +264,7 @@ fn mistakes_of_settings() {
 
 #[test]
 fn warnings_of_settings_name_what_has_no_effect() {
-    let text = "archive = \"/srv/holdfast\"\n\n[[source]]\nname = \"c\"\nurl = \"/var/log/c\"\nlayout = \"{table}/{date}/*\"\nformat = \"ndjson\"\n";
+    let text = "archive = \"/srv/holdfast\"\n\n[delete]\nraw = false\nwindow = \"22:00/05:00\"\n";
     let settings = Settings::parse(text, Path::new("/etc/holdfast")).unwrap();
     let warnings: Vec<String> = settings.warnings().iter().map(|warning| warning.render(false)).collect();
     insta::assert_snapshot!("settings_warning", warnings.join("\n\n"));

@@ -22,7 +22,7 @@ use holdfast::pipeline::{self, Context, Request, RunReport, Source, Unwatched};
 use holdfast::policy::{PolicyFile, PolicySet};
 use holdfast::restore::{Manifest, RecordSink, RestoreRequest, restore};
 use holdfast::search::Listed;
-use holdfast::settings::{StoreOptions, Window};
+use holdfast::settings::{Settings, StoreOptions, Window};
 use holdfast::source::Layout;
 use holdfast::storage::{Missing, Store, open};
 use jiff::civil::Date;
@@ -92,6 +92,25 @@ struct SourceOf {
     workspace: String,
     layout: String,
     settle: SignedDuration,
+    /// More lines of its settings.
+    keys: String,
+}
+
+impl SourceOf {
+    /// Its block in the settings.
+    fn block(&self) -> String {
+        let SourceOf { name, workspace, layout, settle, keys } = self;
+        format!(
+            "[[source]]\nname = \"{name}\"\nurl = \"{name}\"\nworkspace = \"{workspace}\"\nlayout = \"{layout}\"\n\
+             settle = \"{}s\"\n{keys}\n",
+            settle.as_secs()
+        )
+    }
+
+    fn layout(&self) -> Layout {
+        let text = format!("archive = \"/archive\"\n{}", self.block());
+        Layout::of(&Settings::parse(&text, Path::new("/site")).unwrap().sources[0]).unwrap()
+    }
 }
 
 impl Site {
@@ -125,11 +144,17 @@ impl Site {
         self
     }
 
+    /// More lines in the settings of the default source.
+    pub fn with_keys(mut self, keys: &str) -> Self {
+        self.sources[0].keys = keys.to_owned();
+        self
+    }
+
     /// One more source, in a folder of its name.
     pub fn with_source(mut self, name: &str, workspace: &str, layout: &str) -> Self {
         fs::create_dir_all(self.folder.path().join(name)).unwrap();
         let (name, workspace, layout) = (name.to_owned(), workspace.to_owned(), layout.to_owned());
-        self.sources.push(SourceOf { name, workspace, layout, settle: SignedDuration::ZERO });
+        self.sources.push(SourceOf { name, workspace, layout, settle: SignedDuration::ZERO, keys: String::new() });
         self
     }
 
@@ -291,9 +316,7 @@ impl Site {
             settings += &format!("[schedule]\ncron = \"{line}\"\n");
         }
         for source in &self.sources {
-            let SourceOf { name, workspace, layout, settle } = source;
-            settings += &format!("[[source]]\nname = \"{name}\"\nurl = \"{name}\"\nworkspace = \"{workspace}\"\n");
-            settings += &format!("layout = \"{layout}\"\nsettle = \"{}s\"\n", settle.as_secs());
+            settings += &source.block();
         }
         fs::write(folder.join("holdfast.toml"), settings).unwrap();
         let done = Command::new(env!("CARGO_BIN_EXE_holdfast"))
@@ -315,7 +338,7 @@ impl Site {
             name: source.name.clone(),
             workspace: source.workspace.clone(),
             settle: source.settle,
-            layout: Layout::parse(&source.layout).unwrap(),
+            layout: source.layout(),
             store: open(&self.url(&source.name), &StoreOptions::default(), Missing::Refuse, runtime().handle()),
         });
         let file = PolicyFile { name: "policy.toml".into(), text: self.policies.clone() };

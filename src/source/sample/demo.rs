@@ -242,7 +242,7 @@ mod tests {
                     assert!(time < period.end, "{} {time}", object.path);
                 }
             }
-            assert!(reader.get_ref().is_complete());
+            assert!(reader.raw().is_complete());
         }
         assert_eq!((read, broken, late), (summary.records(), summary.broken_lines, summary.late_records));
         assert_eq!((broken, late), (1, 1));
