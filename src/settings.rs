@@ -46,6 +46,9 @@ pub struct Settings {
     /// What a run may take, in bytes.
     pub memory: u64,
     pub compression: Compression,
+    /// How long a lease on an object store lasts without a beat.
+    #[serde(serialize_with = "as_duration_text")]
+    pub lease: Duration,
     /// Fixed in the ledger's first entry; for demos and tests.
     pub simulation: bool,
     pub delete: Delete,

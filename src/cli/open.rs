@@ -112,7 +112,7 @@ impl House {
     /// Everything a run needs.
     pub fn context(&self) -> Result<Context> {
         let (archive, ledger) = (self.archive(Missing::Create)?, self.ledger(Missing::Create)?);
-        let (leased, probe) = (ledger.clone(), ledger.clone());
+        let (leased, probe, length) = (ledger.clone(), ledger.clone(), self.settings.lease);
         let host = gethostname::gethostname().to_string_lossy().into_owned();
         let holder = serde_json::json!({
             "host": host, "process": std::process::id(), "since": self.clock.now().to_string(),
@@ -131,7 +131,7 @@ impl House {
             memory: self.settings.memory,
             zstd_level: self.settings.compression.zstd_level(),
             threads: threads(),
-            take_lease: Box::new(move || take_lease(&leased, &holder)),
+            take_lease: Box::new(move || take_lease(&leased, &holder, length)),
             ids: Box::new(new_id),
             host,
             progress: Box::new(Unwatched),
@@ -194,15 +194,11 @@ impl House {
     }
 }
 
-/// How long a lease on an object store lasts without a beat.
-const TERM: Duration = Duration::from_secs(60);
-
-fn take_lease(ledger: &Store, holder: &str) -> Result<Box<dyn Lease>> {
+fn take_lease(ledger: &Store, holder: &str, length: Duration) -> Result<Box<dyn Lease>> {
     if let Some(folder) = ledger.local_folder() {
         return Ok(Box::new(LocalLease::take(&folder, holder)?));
     }
-    let term =
-        Term { length: TERM, clock: Arc::new(HostClock::start()), pause: Arc::new(|time| std::thread::sleep(time)) };
+    let term = Term { length, clock: Arc::new(HostClock::start()), pause: Arc::new(std::thread::sleep) };
     Ok(Box::new(StoreLease::take(ledger, holder, &new_id(), term)?))
 }
 

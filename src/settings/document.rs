@@ -19,6 +19,7 @@ use super::window::Window;
 use super::{Access, Compression, Delete, Record, Schedule, Settings, SourceSettings, cron, store};
 
 const DEFAULT_MEMORY_BYTES: u64 = 1 << 30;
+const DEFAULT_LEASE: Duration = Duration::from_secs(60);
 const DEFAULT_SETTLE: Duration = Duration::from_secs(3600);
 
 /// Settings from the text of the file `name`; paths are relative to the absolute folder `base`.
@@ -56,6 +57,7 @@ fn read_settings(mut top: TableReader<'_>, warner: &mut Warner<'_>, base: &Path)
     let memory = top.parsed("memory", "like \"1GiB\"", value::memory);
     let compression = top.parsed("compression", "\"standard\" or \"compact\"", compression);
     let simulation = top.boolean("simulation");
+    let lease = top.parsed("lease", "a duration like \"60s\"", value::lease);
     let mut approvers = read_approvers(&mut top);
     let delete = top.table("delete").map(|table| read_delete(table, &mut approvers, warner));
     let mut metrics = None;
@@ -96,6 +98,7 @@ fn read_settings(mut top: TableReader<'_>, warner: &mut Warner<'_>, base: &Path)
         policies,
         memory: memory.map_or(DEFAULT_MEMORY_BYTES, |memory| memory.value),
         compression: compression.map(|compression| compression.value).unwrap_or_default(),
+        lease: lease.map_or(DEFAULT_LEASE, |lease| lease.value),
         simulation: simulation.is_some_and(|simulation| simulation.value),
         delete: delete.unwrap_or_default(),
         approvers: approvers.map_or(1, |approvers| approvers.value),

@@ -58,6 +58,15 @@ pub fn duration(text: &str) -> Result<Duration, Problem> {
     Ok(Duration::from_secs(seconds))
 }
 
+/// How long a lease lasts without a beat: long enough for some beats to be lost.
+pub fn lease(text: &str) -> Result<Duration, Problem> {
+    match duration(text)? {
+        lease if (Duration::from_secs(2)..=Duration::from_secs(3600)).contains(&lease) => Ok(lease),
+        _ => Err(Problem::new(format!("a lease of `{text}`"), "not from 2s to 1h")
+            .with_hint("\"60s\" is built in: a run whose host died is taken over after two to three times that")),
+    }
+}
+
 /// A duration in the notation of [`duration`].
 pub fn duration_text(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -214,6 +223,14 @@ mod tests {
             assert_eq!(duration_text(duration(text).unwrap()), text);
         }
         assert_eq!(duration("1d").unwrap_err().hint.unwrap(), "did you mean \"24h\"?");
+    }
+
+    #[test]
+    fn a_lease_lasts_for_some_beats_and_ends_some_day() {
+        assert_eq!(lease("60s"), Ok(Duration::from_secs(60)));
+        for text in ["0s", "1s", "2h", "60", ""] {
+            assert!(lease(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub const FOLDER: &str = ".holdfast-probe";
 /// So many write at once in a race.
 const RACERS: usize = 8;
 
+/// So often is tried what trouble on the way kept from an answer.
+const TRIES: u32 = 5;
+
 /// What a trusted store was seen to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Probed {
@@ -104,7 +107,7 @@ impl Probe<'_> {
     fn all(&self) -> Result<Probed> {
         let is_local = self.store.local_folder().is_some();
         self.create_twice()?;
-        self.race("race-to-create", "creates of one object at once", PutMode::Create)?;
+        self.race("race-to-create", "creates of one object at once", None)?;
         if !is_local {
             self.update_stale()?;
         }
@@ -118,65 +121,66 @@ impl Probe<'_> {
     /// The same create twice: the second must be refused, and the first one's bytes stay.
     fn create_twice(&self) -> Result<()> {
         let path = self.folder.clone().join("create");
-        if !self.store.put(&path, Bytes::from_static(b"first"), super::store::Put::Create)? {
-            return Err(self.broken("creating an object for the first time", "it was said to be there already"));
-        }
-        let again = self.put(&path, b"second", PutMode::Create);
-        let there = self.read(&path)?;
-        match again {
-            Ok(_) => Err(self.broken("creating the same object twice", "the second create was accepted as well")),
-            Err(_) if there != b"first"[..] => {
-                Err(self.broken("creating the same object twice", "the second was refused, but its bytes are there"))
+        self.write(&path, b"first", None)?;
+        self.refuses("creating the same object twice", &path, b"first", b"second", PutMode::Create)
+    }
+
+    /// What comes second must be refused, and what came first stay. Trouble on the way is no refusal: it is tried again.
+    fn refuses(&self, tried: &str, path: &Path, first: &[u8], second: &'static [u8], mode: PutMode) -> Result<()> {
+        let mut tries = 1;
+        loop {
+            let answer = self.put(path, second, mode.clone());
+            let stayed = self.read(path)? == first;
+            match answer {
+                Ok(_) => return Err(self.broken(tried, "the second was accepted as well")),
+                Err(_) if !stayed => return Err(self.broken(tried, "the second was refused, but its bytes are there")),
+                Err(error) if is_refusal(&error) => return Ok(()),
+                Err(error) if tries == TRIES => return Err(self.store.failed("writing", path, error)),
+                Err(_) => tries += 1,
             }
-            Err(error) if is_refusal(&error) => Ok(()),
-            Err(error) => Err(self.store.failed("creating twice", &path, error)),
         }
     }
 
     /// Several write at once under the same condition: one wins, and what it wrote is there.
-    fn race(&self, name: &str, tried: &str, mode: PutMode) -> Result<()> {
-        let path = self.folder.clone().join(name);
-        let bytes: Vec<Bytes> = (0..RACERS).map(|racer| Bytes::from(format!("{name} {racer}"))).collect();
-        let inner = self.store.inner();
-        let answers = self.store.wait(join_all(bytes.iter().map(|bytes| {
-            let (inner, path, mode, payload) =
-                (inner.clone(), path.clone(), mode.clone(), PutPayload::from(bytes.clone()));
-            async move { inner.put_opts(&path, payload, mode.into()).await }
-        })));
-        let there = self.read(&path)?;
-        let winner = bytes.iter().position(|bytes| *bytes == there);
-        let won: Vec<usize> =
-            answers.iter().enumerate().filter(|(_, answer)| answer.is_ok()).map(|(racer, _)| racer).collect();
-        // The winner's own answer may be lost, or be to a retry: then nobody is told to have won, but its bytes are there.
-        match (&won[..], winner) {
-            ([], Some(_)) => Ok(()),
-            ([one], Some(winner)) if *one == winner => Ok(()),
-            ([_], _) => Err(self.broken(tried, "the one that was told to have won is not what is there")),
-            _ => Err(self.broken(tried, &format!("{} of {RACERS} were told to have won", won.len()))),
+    fn race(&self, name: &str, tried: &str, first: Option<&'static [u8]>) -> Result<()> {
+        for attempt in 1..=TRIES {
+            let path = self.folder.clone().join(format!("{name}-{attempt}"));
+            let mode = match first {
+                None => PutMode::Create,
+                Some(first) => PutMode::Update(self.write(&path, first, None)?),
+            };
+            let bytes: Vec<Bytes> = (0..RACERS).map(|racer| Bytes::from(format!("{name} {racer}"))).collect();
+            let inner = self.store.inner();
+            let answers = self.store.wait(join_all(bytes.iter().map(|bytes| {
+                let (inner, path, mode, payload) =
+                    (inner.clone(), path.clone(), mode.clone(), PutPayload::from(bytes.clone()));
+                async move { inner.put_opts(&path, payload, mode.into()).await }
+            })));
+            let there = self.store.get(&path)?;
+            let winner = bytes.iter().position(|bytes| Some(bytes) == there.as_ref());
+            let won: Vec<usize> =
+                answers.iter().enumerate().filter(|(_, answer)| answer.is_ok()).map(|(racer, _)| racer).collect();
+            return match (&won[..], winner) {
+                // The winner's answer may be lost, or be to a retry: nobody is told to have won, but its bytes are there.
+                ([], Some(_)) => Ok(()),
+                // Nobody came through.
+                ([], None) => continue,
+                ([one], Some(winner)) if *one == winner => Ok(()),
+                ([_], _) => Err(self.broken(tried, "the one that was told to have won is not what is there")),
+                _ => Err(self.broken(tried, &format!("{} of {RACERS} were told to have won", won.len()))),
+            };
         }
+        Err(self.broken(tried, "no write came through"))
     }
 
     fn update_stale(&self) -> Result<()> {
-        const TRIED: &str = "updating an object's old version";
         let path = self.folder.clone().join("update");
-        let first = self.version_of(self.put(&path, b"one", PutMode::Create), &path)?;
-        let second = self.put(&path, b"two", PutMode::Update(first.clone()));
-        if self.version_of(second, &path)? == first {
+        let first = self.write(&path, b"one", None)?;
+        if self.write(&path, b"two", Some(&first))? == first {
             return Err(self.broken("updating an object", "its version stayed the same"));
         }
-        let stale = self.put(&path, b"three", PutMode::Update(first));
-        let there = self.read(&path)?;
-        match stale {
-            Ok(_) => return Err(self.broken(TRIED, "the stale update was accepted")),
-            Err(_) if there != b"two"[..] => {
-                return Err(self.broken(TRIED, "the stale update was refused, but its bytes are there"));
-            }
-            Err(error) if is_refusal(&error) => {}
-            Err(error) => return Err(self.store.failed("updating", &path, error)),
-        }
-        let path = self.folder.clone().join("race-to-update");
-        let version = self.version_of(self.put(&path, b"start", PutMode::Create), &path)?;
-        self.race("race-to-update", "updates of one version at once", PutMode::Update(version))
+        self.refuses("updating an object's old version", &path, b"two", b"three", PutMode::Update(first))?;
+        self.race("race-to-update", "updates of one version at once", Some(b"start"))
     }
 
     /// What was written is in the listing, with its size.
@@ -193,11 +197,9 @@ impl Probe<'_> {
     /// A delete of an old version, then of the present one.
     fn deletes(&self) -> Result<ConditionalDelete> {
         let path = self.folder.clone().join("delete");
-        self.store.put(&path, Bytes::from_static(b"old"), super::store::Put::Create)?;
+        let version = self.write(&path, b"old", None)?;
         let old = self.meta(&path)?;
-        let version = UpdateVersion { e_tag: old.e_tag.clone(), version: old.version.clone() };
-        let newer = self.put(&path, b"newer", PutMode::Update(version));
-        self.version_of(newer, &path)?;
+        self.write(&path, b"newer", Some(&version))?;
         match self.store.delete_exact(&path, &old)? {
             Exact::Unknown | Exact::Missing => return Ok(ConditionalDelete::Refused),
             Exact::Deleted => return Ok(ConditionalDelete::Ignored),
@@ -242,13 +244,14 @@ impl Probe<'_> {
         self.store.wait(self.store.inner().put_opts(path, PutPayload::from_static(bytes), mode.into()))
     }
 
-    fn version_of(&self, put: object_store::Result<PutResult>, path: &Path) -> Result<UpdateVersion> {
-        match put {
-            Ok(PutResult { e_tag: None, version: None }) => {
+    /// Writes what must come through, and gives its version.
+    fn write(&self, path: &Path, bytes: &'static [u8], of: Option<&UpdateVersion>) -> Result<UpdateVersion> {
+        match self.store.replace(path, &Bytes::from_static(bytes), of)? {
+            Some(UpdateVersion { e_tag: None, version: None }) => {
                 Err(self.broken("writing an object", "the store tells no version of it"))
             }
-            Ok(PutResult { e_tag, version }) => Ok(UpdateVersion { e_tag, version }),
-            Err(source) => Err(self.store.failed("writing", path, source)),
+            Some(version) => Ok(version),
+            None => Err(self.broken("writing an object under a condition that holds", "it was refused")),
         }
     }
 
@@ -371,8 +374,8 @@ mod tests {
     fn a_store_that_breaks_a_promise_is_refused_with_what_was_tried() {
         let runtime = Runtime::new().unwrap();
         for (careless, tried) in [
-            (Careless::IgnoresCreate, "tried: creating the same object twice; the second create was accepted as well"),
-            (Careless::IgnoresUpdate, "tried: updating an object's old version; the stale update was accepted"),
+            (Careless::IgnoresCreate, "tried: creating the same object twice; the second was accepted as well"),
+            (Careless::IgnoresUpdate, "tried: updating an object's old version; the second was accepted as well"),
             (Careless::DeletesNothing, "tried: deleting an object; it is still there"),
             (Careless::ListsNothing, "tried: listing what was written; it is not in the listing"),
         ] {

@@ -22,6 +22,8 @@ mod standing;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "the library's own tests use the rest of it")]
 mod support;
+#[path = "../support/wire.rs"]
+mod wire;
 #[path = "../support/world.rs"]
 mod world;
 

@@ -1,5 +1,8 @@
 //! Archive, ledger and source on object stores: the same promises, on real servers.
 
+mod lease;
+mod wire;
+
 use std::sync::Arc;
 
 use holdfast::storage::probe::{ConditionalDelete, Probed, probe};

@@ -34,9 +34,9 @@ pub struct Server {
     pub name: &'static str,
     scheme: &'static str,
     pub options: StoreOptions,
-    folders: AtomicU64,
+    folders: Arc<AtomicU64>,
     /// Ends with its stdin.
-    _process: Child,
+    _process: Arc<Child>,
 }
 
 /// Which server.
@@ -153,13 +153,20 @@ impl Server {
             }
         };
         let name = ["moto", "Azurite", "the double of Google Cloud Storage"][kind as usize];
-        Ok(Server { name, scheme, options, folders: AtomicU64::new(0), _process: process })
+        Ok(Server { name, scheme, options, folders: Arc::default(), _process: Arc::new(process) })
     }
 
     /// The URL of a folder that nobody else uses.
     pub fn fresh(&self) -> Url {
         let number = self.folders.fetch_add(1, Ordering::Relaxed);
         Url::parse(&format!("{}://{BUCKET}/{number}", self.scheme)).unwrap()
+    }
+
+    /// The same server, reached by another endpoint.
+    pub fn through(&self, endpoint: &Url) -> Arc<Server> {
+        let options = StoreOptions { endpoint: Some(endpoint.clone()), ..self.options.clone() };
+        let (folders, process) = (Arc::clone(&self.folders), Arc::clone(&self._process));
+        Arc::new(Server { name: self.name, scheme: self.scheme, options, folders, _process: process })
     }
 
     pub fn open(&self, url: &Url, runtime: &Handle) -> Store {
