@@ -14,7 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::ledger::Chain;
 use crate::names::TableName;
 use crate::pipeline::refused_by_locks;
-use crate::policy::{PolicySet, describe};
+use crate::policy::{PolicySet, Span, describe};
 use crate::schedule::{timed, untimed};
 use crate::settings::Schedule;
 use crate::storage::Missing;
@@ -58,6 +58,7 @@ pub fn check(args: &Args, check: &CheckArgs, output: &mut Output) -> Result<u8> 
         let mut document = json!({
             "settings": house.settings, "schedule": firings, "policies": description, "warnings": warnings,
         });
+        document["classes"] = json!(classes(&policies, house.settings.archive.scheme()));
         if let Some(stores) = &stores {
             document["stores"] = json!(stores);
         }
@@ -114,7 +115,31 @@ pub fn check(args: &Args, check: &CheckArgs, output: &mut Output) -> Result<u8> 
     for warning in warnings {
         output.note(warning.render(output.color));
     }
+    for told in classes(&policies, house.settings.archive.scheme()) {
+        output.note(format!("warning: {told}"));
+    }
     stores.as_deref().map_or(Ok(()), judge).map(|()| 0)
+}
+
+/// What storage classes cost or cannot do where the archive is.
+fn classes(policies: &PolicySet, scheme: &str) -> Vec<String> {
+    let rules = policies.rules().map(|(_, rule)| rule).chain(policies.defaults());
+    let mut told = Vec::new();
+    for rule in rules {
+        let Some(class) = rule.storage_class else { continue };
+        let (place, name) = (&rule.origin, rule.origin.name());
+        if class.name_in(scheme).is_none() {
+            told.push(format!("{place} `{name}`: storage_class has no effect on a {scheme}:// archive"));
+        }
+        let least = Span::Days(class.least_days());
+        if !rule.retain.at_least(least) {
+            told.push(format!(
+                "{place} `{name}`: {class} is paid for {least} at least, and retain is {}: the early end is charged",
+                rule.retain
+            ));
+        }
+    }
+    told
 }
 
 /// A line with its next firings.

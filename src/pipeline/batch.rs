@@ -90,7 +90,7 @@ impl<'a> BatchWriter<'a> {
             intake,
             now,
             limits,
-            writer: SegmentWriter::new(context, table, batch, rule.index.clone(), limits),
+            writer: SegmentWriter::new(context, table, batch, Some(rule), limits),
             schema,
             buffer,
             quarantine: QuarantineWriter::new(&context.archive, table, batch),

@@ -105,8 +105,7 @@ pub fn merge_step(
         inputs: chain.attach(&gathered.segments)?,
     };
     chain.append_or_end(now, intent)?;
-    let index = rule.map(|rule| rule.index.clone()).unwrap_or_default();
-    let writer = SegmentWriter::new(context, name, &batch, index, limits);
+    let writer = SegmentWriter::new(context, name, &batch, rule, limits);
     let replaced = gathered.segments.clone();
     match rewrite_and_commit(context, chain, &table, gathered, writer, &batch, now) {
         Ok(archived) => Ok(Some(Merged {

@@ -11,6 +11,7 @@ use crate::archive::{segment_location, segment_path};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::Segment;
 use crate::names::TableName;
+use crate::policy::Rule;
 
 /// Writes the segments of one batch into one table.
 #[derive(Debug)]
@@ -19,20 +20,23 @@ pub struct SegmentWriter<'a> {
     table: TableName,
     batch: String,
     options: SegmentOptions,
+    class: Option<&'static str>,
     written: usize,
 }
 
 impl<'a> SegmentWriter<'a> {
-    /// `index` names the columns that get a bloom filter.
-    pub fn new(context: &'a Context, table: &TableName, batch: &str, index: Vec<String>, limits: Limits) -> Self {
+    /// Of `rule` come the columns that get a bloom filter, and the storage class.
+    pub fn new(context: &'a Context, table: &TableName, batch: &str, rule: Option<&Rule>, limits: Limits) -> Self {
         let options = SegmentOptions {
             zstd_level: context.zstd_level,
-            index,
+            index: rule.map(|rule| rule.index.clone()).unwrap_or_default(),
             row_group_bytes: limits.row_group,
             threads: context.threads,
             ..SegmentOptions::default()
         };
-        SegmentWriter { context, table: table.clone(), batch: batch.to_owned(), options, written: 0 }
+        let class = rule.and_then(|rule| rule.storage_class);
+        let class = class.and_then(|class| class.name_in(context.archive.url().scheme()));
+        SegmentWriter { context, table: table.clone(), batch: batch.to_owned(), options, class, written: 0 }
     }
 
     /// Writes the rows of one day and part under the batch's name, and reads them back: bytes and rows must be those
@@ -42,7 +46,7 @@ impl<'a> SegmentWriter<'a> {
         let part = buffer.part_name(group.part);
         let relative = segment_path(group.day, part, &self.batch, self.written);
         let path = segment_location(&self.table, &relative);
-        let mut upload = archive.upload(&path)?;
+        let mut upload = archive.upload_as(&path, self.class)?;
         let summary = match write_segment(buffer, &group.rows, schema, &self.options, &mut upload) {
             Ok(summary) => summary,
             Err(error) => {

@@ -16,6 +16,7 @@ use crate::settings::reader::{Located, TableReader, read_document};
 
 use super::select::Pattern;
 use super::span::Span;
+use super::storage_class::StorageClass;
 
 /// The one format of policy files there is.
 const VERSION: i64 = 1;
@@ -124,6 +125,9 @@ pub(super) struct RuleDocument {
     pub locked: Option<bool>,
     /// When `schedule` runs this table: five cron fields, weekdays by name.
     pub schedule: Option<Located<String>>,
+    /// Where new segments go on an object store: standard, cool (paid for 30 days at least) or cold (90); built in: as the
+    /// bucket has it.
+    pub storage_class: Option<StorageClass>,
 }
 
 impl PolicyDocument {
@@ -187,9 +191,11 @@ fn read_keys(mut table: TableReader<'_>, refuse_more: impl FnOnce(&mut TableRead
         index: read_index(&mut table),
         tags: table.strings("tags").map(|tags| tags.into_iter().map(|tag| tag.value).collect()),
         locked: table.boolean("locked").map(|locked| locked.value),
+        storage_class: table
+            .parsed("storage_class", "\"standard\", \"cool\" or \"cold\"", StorageClass::parse)
+            .map(|class| class.value),
         schedule: table.parsed("schedule", "a cron line like \"0 2 * * *\"", cron),
     };
-    table.refuse("storage_class", |_| comes_later("`storage_class`", "choosing a storage class"));
     table.refuse("dedup_by", |_| comes_later("`dedup_by`", "telling duplicate records by a column"));
     refuse_foreign(&mut table);
     refuse_more(&mut table);
@@ -321,6 +327,7 @@ mod tests {
             "time_column" => "\"Received\"",
             "index" | "tags" => "[\"one\", \"two\"]",
             "schedule" => "\"0 2 * * SUN\"",
+            "storage_class" => "\"cool\"",
             "name" => "\"main/A*\"",
             _ => "\"90d\"",
         }

@@ -2,7 +2,7 @@
 //!
 //! `document` is a file as written, `rule` what it means for a table, `select` who governs a table, `set` all files as
 //! one, `folder` where they lie, `change` what an edit does, `lock` what it must not, `history` what earlier rules still protect, `inventory` what
-//! there is for rules to act on, `diff` what an edit does to it, `span` the calendar, `notation` how spans are written, `describe` the rules for people, `azure` another
+//! there is for rules to act on, `diff` what an edit does to it, `storage_class` where segments go, `span` the calendar, `notation` how spans are written, `describe` the rules for people, `azure` another
 //! system's words for them.
 //! All of it is pure but [`PolicySet::read_folder`]. Policy is evaluated live and never stored in the archive's data;
 //! what cannot be understood is a mistake (never a default), and a table without a rule is kept and reported (I7).
@@ -21,6 +21,7 @@ mod rule;
 mod select;
 mod set;
 mod span;
+mod storage_class;
 
 pub use crate::settings::diagnose::{Mistake, Problem, Warning, render_all};
 pub use change::{Change, change};
@@ -37,3 +38,4 @@ pub use rule::{Origin, Rule};
 pub use select::Pattern;
 pub use set::{PolicyFile, PolicySet};
 pub use span::Span;
+pub use storage_class::StorageClass;

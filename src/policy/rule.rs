@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::document::{ClockSource, RuleDocument};
 use super::span::Span;
+use super::storage_class::StorageClass;
 
 const ARCHIVE_AFTER: Span = Span::Days(2);
 const PURGE_DELAY: Span = Span::Days(7);
@@ -39,6 +40,9 @@ pub struct Rule {
     pub locked: bool,
     /// Five cron fields; none: the settings' schedule.
     pub schedule: Option<String>,
+    /// None: as the bucket has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_class: Option<StorageClass>,
     pub origin: Origin,
 }
 
@@ -91,6 +95,7 @@ impl Rule {
             tags: either(keys, defaults, |keys| keys.tags.clone()).unwrap_or_default(),
             locked: either(keys, defaults, |keys| keys.locked).unwrap_or(false),
             schedule: either(keys, defaults, |keys| keys.schedule.as_ref().map(|line| line.value.clone())),
+            storage_class: either(keys, defaults, |keys| keys.storage_class),
             origin,
         })
     }
@@ -141,6 +146,10 @@ impl Rule {
         add("index", &self.index.iter().map(String::as_str).collect::<Vec<_>>());
         add("tags", &self.tags.iter().map(String::as_str).collect::<Vec<_>>());
         add("locked", &[if self.locked { "true" } else { "false" }]);
+        // Rules that say nothing of it mean what they meant before there was such a key.
+        if let Some(class) = self.storage_class {
+            add("storage_class", &[&class.to_string()]);
+        }
         add("schedule", &self.schedule.as_deref().map_or(Vec::new(), |line| vec![line]));
         hex::encode(hash.finalize())
     }
@@ -238,6 +247,7 @@ mod tests {
             "tags = [\"a\"]",
             "locked = true",
             "schedule = \"0 2 * * *\"",
+            "storage_class = \"cool\"",
         ];
         let mut seen = vec![digest];
         for change in changes {

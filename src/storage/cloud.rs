@@ -15,8 +15,8 @@ use object_store::prefix::PrefixStore;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, Result, RetryConfig};
 use url::Url;
 
-use super::after::After;
 use super::direct::{Cloud, Direct};
+use super::patient::Patient;
 use super::traffic::{Counted, Traffic};
 use crate::settings::StoreOptions;
 
@@ -53,7 +53,7 @@ pub(super) fn open(url: &Url, options: &StoreOptions) -> Result<Opened> {
         true => store,
         false => Arc::new(PrefixStore::new(store, prefix)),
     };
-    let store: Arc<dyn ObjectStore> = Arc::new(After(store));
+    let store: Arc<dyn ObjectStore> = Arc::new(Patient(store));
     Ok(Opened { store, direct, traffic: connector.traffic() })
 }
 

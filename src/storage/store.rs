@@ -14,7 +14,8 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{
-    GetOptions, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, PutResult, UpdateVersion,
+    Attribute, Attributes, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload, PutResult,
+    UpdateVersion,
 };
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
@@ -24,6 +25,7 @@ use super::bucket::Bucket;
 use super::direct::{Answer, Direct, Exact};
 use super::traffic::{Requests, Traffic};
 use super::trouble;
+use super::upload::Upload;
 use super::versions::Version;
 use crate::error::{Error, Kind, Result};
 
@@ -125,6 +127,13 @@ impl Store {
     pub fn versions(&self, path: &Path) -> Result<Vec<Version>> {
         let Some(cloud) = &self.cloud else { return Ok(Vec::new()) };
         self.wait(cloud.direct.versions(path)).map_err(|source| self.failed("listing the versions of", path, source))
+    }
+
+    /// Names that still have a version, deleted or not: what a listing hides. Up to a thousand.
+    pub fn all_versions(&self) -> Result<Vec<String>> {
+        let Some(cloud) = &self.cloud else { return Ok(Vec::new()) };
+        let listed = self.wait(cloud.direct.versioned_names());
+        listed.map_err(|source| self.failed("listing the versions of", &Path::default(), source))
     }
 
     /// Deletes one version of an object, for good.
@@ -329,17 +338,16 @@ impl Store {
 
     /// Starts a streamed write; nothing has the name `path` before [`Upload::finish`].
     pub fn upload(&self, path: &Path) -> Result<Upload> {
-        let upload = self
-            .wait(self.inner.put_multipart(path))
-            .map_err(|source| self.failed("starting to write", path, source))?;
-        Ok(Upload {
-            store: self.clone(),
-            path: path.clone(),
-            upload,
-            buffer: Vec::new(),
-            written: 0,
-            hasher: Sha256::new(),
-        })
+        self.upload_as(path, None)
+    }
+
+    /// As [`Store::upload`], into a storage class by its name in this store's cloud; none: as the bucket has it.
+    pub fn upload_as(&self, path: &Path, class: Option<&'static str>) -> Result<Upload> {
+        let mut attributes = Attributes::default();
+        if let Some(class) = class {
+            attributes.insert(Attribute::StorageClass, class.into());
+        }
+        Upload::begin(self, path, attributes)
     }
 
     /// The object's place, for people.
@@ -370,75 +378,6 @@ impl Store {
 /// Whether the store says that a condition did not hold.
 pub(super) fn is_refusal(error: &object_store::Error) -> bool {
     matches!(error, object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. })
-}
-
-/// A streamed write of one object: a [`io::Write`] that counts and hashes its bytes.
-#[derive(Debug)]
-pub struct Upload {
-    store: Store,
-    path: Path,
-    upload: Box<dyn MultipartUpload>,
-    buffer: Vec<u8>,
-    written: u64,
-    hasher: Sha256,
-}
-
-impl Upload {
-    /// Bytes that go to the store at once; S3 wants at least 5 MiB.
-    const PART: usize = 8 << 20;
-
-    fn flush_part(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let part = std::mem::take(&mut self.buffer);
-        let sent = self.upload.put_part(PutPayload::from(part));
-        self.store.wait(sent).map_err(io::Error::other)
-    }
-
-    /// Makes the object appear under its name, durably. Gives its size in bytes and its SHA-256 in hex.
-    pub fn finish(mut self) -> Result<(u64, String)> {
-        let failed = |store: &Store, path: &Path, source| {
-            Error::from_source(Kind::Store, format!("writing {}", store.describe(path)), source)
-        };
-        if let Err(source) = self.flush_part() {
-            let error = failed(&self.store, &self.path, source);
-            self.abandon();
-            return Err(error);
-        }
-        if let Err(source) = self.store.wait(self.upload.complete()) {
-            // The answer may be lost and the object be there: the caller's read-back or recovery tells.
-            let error = self.store.failed("finishing", &self.path, source);
-            return match self.store.head(&self.path)? {
-                Some(meta) if meta.size == self.written => Ok((self.written, hex::encode(self.hasher.finalize()))),
-                _ => Err(error),
-            };
-        }
-        Ok((self.written, hex::encode(self.hasher.finalize())))
-    }
-
-    /// Gives up; what was sent is dropped as far as the store allows.
-    pub fn abandon(mut self) {
-        if let Err(error) = self.store.wait(self.upload.abort()) {
-            tracing::debug!(path = %self.path, %error, "an abandoned upload could not be aborted");
-        }
-    }
-}
-
-impl io::Write for Upload {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.hasher.update(bytes);
-        self.written += bytes.len() as u64;
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= Self::PART {
-            self.flush_part()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 impl fmt::Debug for Store {

@@ -63,6 +63,13 @@ impl Direct {
         Ok(all.filter(|version| version.key == key).collect())
     }
 
+    /// Names below the store's folder that have a version, and are no markers; up to a thousand. Not S3: none.
+    pub async fn versioned_names(&self) -> Result<Vec<String>> {
+        let Cloud::S3 { .. } = &self.cloud else { return Ok(Vec::new()) };
+        let listed: Versions = self.listed("versions", &format!("{}/", self.whole(&Path::default()))).await?;
+        Ok(listed.versions.into_iter().map(|version| version.key).collect())
+    }
+
     /// Deletes one version, for good.
     pub async fn delete_version(&self, version: &Version) -> Result<()> {
         self.delete_by(&version.key, "versionId", &version.version_id).await

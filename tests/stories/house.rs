@@ -19,7 +19,7 @@ const RESTORED: &str = "src/cli/restore/sink.rs";
 const ANSWERED: &str = "src/cli/search/write.rs";
 
 /// Passes on to the store that it wraps.
-const AFTER: &str = "src/storage/after.rs";
+const PATIENT: &str = "src/storage/patient.rs";
 
 /// Deletes the objects that it wrote to try a store, and no others.
 const PROBE: &str = "src/storage/probe.rs";
@@ -33,8 +33,8 @@ const ONLY_HERE: &[(&str, &[&str], &str)] = &[
     (".delete(", &["src/gate/eraser.rs", PROBE], "I3: only the eraser deletes"),
     (".delete_exact(", &["src/gate/eraser.rs", PROBE, "src/storage/store.rs"], "I3: only the eraser deletes"),
     (".delete_version(", &["src/gate/eraser.rs", PROBE, "src/storage/store.rs"], "I3: only the eraser deletes"),
-    (".delete_stream(", &[AFTER], "I3: only the eraser deletes, and one by one"),
-    (".rename_opts(", &["src/gate/eraser.rs", AFTER], "I3: a rename takes a name away"),
+    (".delete_stream(", &[PATIENT], "I3: only the eraser deletes, and one by one"),
+    (".rename_opts(", &["src/gate/eraser.rs", PATIENT], "I3: a rename takes a name away"),
     (".rename(", &["src/storage/durable.rs"], "I3: a rename takes a name away"),
     (".rename_if_not_exists(", &[], "I3: a rename takes a name away"),
     ("remove_file(", &["src/storage/durable.rs", RESTORED, ANSWERED], "I3: unlinking is the durable store's"),
@@ -54,7 +54,7 @@ const ONLY_HERE: &[(&str, &[&str], &str)] = &[
     ),
     (
         "PutMode::Overwrite",
-        &["src/storage/store.rs", "src/storage/durable.rs"],
+        &["src/storage/store.rs", "src/storage/upload.rs", "src/storage/durable.rs"],
         "I3: overwriting destroys; only what repeats the ledger is written again",
     ),
     ("VacuumBuilder", &[], "I3: Delta's own deletions know neither gate nor ledger"),

@@ -150,7 +150,7 @@ fn what_comes_later_is_not_ignored() {
     let part = "  [[table.part]]\n  name = \"noise\"\n  where = \"EventID IN (5156, 5158)\"\n  retain = \"90d\"\n";
     insta::assert_snapshot!("later_part", mistakes_of(&format!("{table}{part}")));
     insta::assert_snapshot!("later_requirement", mistakes_of("[[requirement]]\nname = \"PCI\"\nfloor = \"1y\"\n"));
-    insta::assert_snapshot!("later_storage_class", mistakes_of(&format!("{table}storage_class = \"cold\"\n")));
+    insta::assert_snapshot!("storage_class_frozen", mistakes_of(&format!("{table}storage_class = \"archive\"\n")));
     insta::assert_snapshot!("later_dedup_by", mistakes_of(&format!("{table}dedup_by = [\"_ItemId\"]\n")));
 }
 

@@ -17,7 +17,7 @@ use holdfast::storage::{Missing, Store, open};
 use http::Method;
 use object_store::ClientOptions;
 use object_store::azure::{AzureAccessKey, AzureAuthorizer, AzureCredential};
-use object_store::client::{HttpConnector, HttpRequestBody, ReqwestConnector};
+use object_store::client::{HttpConnector, HttpRequest, HttpRequestBody, ReqwestConnector};
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use url::Url;
@@ -34,6 +34,7 @@ pub struct Server {
     pub name: &'static str,
     scheme: &'static str,
     pub options: StoreOptions,
+    bucket: &'static str,
     folders: Arc<AtomicU64>,
     /// Ends with its stdin.
     _process: Arc<Child>,
@@ -153,20 +154,67 @@ impl Server {
             }
         };
         let name = ["moto", "Azurite", "the double of Google Cloud Storage"][kind as usize];
-        Ok(Server { name, scheme, options, folders: Arc::default(), _process: Arc::new(process) })
+        Ok(Server { name, scheme, options, bucket: BUCKET, folders: Arc::default(), _process: Arc::new(process) })
     }
 
     /// The URL of a folder that nobody else uses.
     pub fn fresh(&self) -> Url {
         let number = self.folders.fetch_add(1, Ordering::Relaxed);
-        Url::parse(&format!("{}://{BUCKET}/{number}", self.scheme)).unwrap()
+        Url::parse(&format!("{}://{}/{number}", self.scheme, self.bucket)).unwrap()
     }
 
     /// The same server, reached by another endpoint.
     pub fn through(&self, endpoint: &Url) -> Arc<Server> {
         let options = StoreOptions { endpoint: Some(endpoint.clone()), ..self.options.clone() };
         let (folders, process) = (Arc::clone(&self.folders), Arc::clone(&self._process));
-        Arc::new(Server { name: self.name, scheme: self.scheme, options, folders, _process: process })
+        Arc::new(Server {
+            name: self.name,
+            scheme: self.scheme,
+            options,
+            bucket: self.bucket,
+            folders,
+            _process: process,
+        })
+    }
+
+    /// The same server with another bucket, which keeps versions. S3 only.
+    pub fn versioned(&self) -> Arc<Server> {
+        const VERSIONED: &str = "holdfast-versions";
+        let bucket = self.options.endpoint.as_ref().unwrap().join(VERSIONED).unwrap();
+        ask(Method::PUT, &bucket, false).unwrap();
+        let mut url = bucket;
+        url.set_query(Some("versioning"));
+        let on = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+        send(
+            http::Request::builder()
+                .method(Method::PUT)
+                .uri(url.as_str())
+                .body(HttpRequestBody::from(on.to_owned()))
+                .unwrap(),
+        )
+        .unwrap();
+        let (options, folders, process) = (self.options.clone(), Arc::default(), Arc::clone(&self._process));
+        Arc::new(Server {
+            name: self.name,
+            scheme: self.scheme,
+            options,
+            bucket: VERSIONED,
+            folders,
+            _process: process,
+        })
+    }
+
+    /// A header of an object, as this server, which checks no signatures, tells anybody.
+    pub fn header(&self, store: &Url, name: &str, header: &str) -> Option<String> {
+        let path = format!("{}{}/{name}", self.bucket, store.path());
+        let url = self.options.endpoint.as_ref().unwrap().join(&path).unwrap();
+        let request = http::Request::builder()
+            .method(Method::HEAD)
+            .uri(url.as_str())
+            .header("authorization", "AWS4-HMAC-SHA256 Credential=key/20240101/us-east-1/s3/aws4_request")
+            .body(HttpRequestBody::empty())
+            .unwrap();
+        Some(send(request).unwrap().get(header)?.to_str().unwrap().to_owned())
     }
 
     pub fn open(&self, url: &Url, runtime: &Handle) -> Store {
@@ -235,15 +283,21 @@ fn installed(files: &Path, pins: &[&str], install: &mut dyn FnMut(&Path) -> Comm
 
 /// One request without a body, which must succeed.
 fn ask(method: Method, url: &Url, is_azure: bool) -> Result<(), String> {
-    let client = ReqwestConnector::default().connect(&ClientOptions::new().with_allow_http(true));
-    let client = client.map_err(|error| error.to_string())?;
     let request = http::Request::builder().method(method).uri(url.as_str()).header("content-length", "0");
     let mut request = request.body(HttpRequestBody::empty()).map_err(|error| error.to_string())?;
     if is_azure {
         let key = AzureAccessKey::try_new(AZURE_KEY).map_err(|error| error.to_string())?;
         AzureAuthorizer::new(&AzureCredential::AccessKey(key), AZURE_ACCOUNT).authorize(&mut request);
     }
+    send(request).map(drop)
+}
+
+/// The headers of the answer to a request, which must succeed.
+fn send(request: HttpRequest) -> Result<http::HeaderMap, String> {
+    let url = request.uri().to_string();
+    let client = ReqwestConnector::default().connect(&ClientOptions::new().with_allow_http(true));
+    let client = client.map_err(|error| error.to_string())?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
     let answer = runtime.block_on(client.execute(request)).map_err(|error| format!("{url}: {error}"))?;
-    if answer.status().is_success() { Ok(()) } else { Err(format!("{url}: {}", answer.status())) }
+    if answer.status().is_success() { Ok(answer.headers().clone()) } else { Err(format!("{url}: {}", answer.status())) }
 }

@@ -141,6 +141,14 @@ impl World {
         }
     }
 
+    /// Where one of the stores is. Only on a server.
+    pub fn url(&self, store: &str) -> Url {
+        match &self.place {
+            Place::Server(_, below) => Url::parse(&format!("{below}/{store}")).unwrap(),
+            _ => panic!("{store} is on no server"),
+        }
+    }
+
     /// The store that a path lies in, and its path there.
     fn stored(&self, relative: &str) -> (Store, object_store::path::Path) {
         let (name, path) = relative.split_once('/').unwrap_or((relative, ""));

@@ -59,6 +59,8 @@ pub(super) fn keys(old: Option<&Rule>, new: Option<&Rule>) -> Vec<KeyChange> {
     other("time_column", |rule| rule.time_column.clone(), None);
     other("index", |rule| list(&rule.index), None);
     other("tags", |rule| list(&rule.tags), None);
+    let class = |rule: &Rule| rule.storage_class.map_or_else(|| "of the bucket".into(), |class| class.to_string());
+    other("storage_class", class, None);
     other("schedule", |rule| rule.schedule.clone().unwrap_or_else(|| "of the settings".into()), None);
     found
 }
