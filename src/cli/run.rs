@@ -119,6 +119,7 @@ pub fn lines(report: &RunReport) -> Vec<String> {
     lines.extend(merged(report));
     lines.extend(expiring(report));
     lines.extend(kept(report));
+    lines.extend(requests(report));
     if report.unsettled > 0 {
         lines.push(format!(
             "waiting: {} changed too recently (`settle`)",
@@ -143,6 +144,22 @@ pub fn lines(report: &RunReport) -> Vec<String> {
         lines.push(format!("nothing was destroyed: {reason}"));
     }
     lines
+}
+
+/// What was asked of object stores, since somebody pays for it.
+fn requests(report: &RunReport) -> Option<String> {
+    let asked = report.requests.filter(|asked| asked.total() > 0)?;
+    let raw: u64 = report.tables.values().map(|table| table.raw_bytes).sum();
+    let each = match raw / 1_000_000_000 {
+        0 => String::new(),
+        gigabytes => format!(", {} for each GB archived", number(asked.total() / gigabytes)),
+    };
+    let again = match asked.troubles {
+        0 => String::new(),
+        times => format!("; {} tried again", number(times)),
+    };
+    let (reads, writes, deletes) = (number(asked.reads), number(asked.writes), number(asked.deletes));
+    Some(format!("requests: {reads} reads, {writes} writes, {deletes} deletes{each}{again}"))
 }
 
 fn archived(report: &RunReport) -> Vec<String> {

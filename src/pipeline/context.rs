@@ -13,7 +13,7 @@ use crate::ledger::{Armed, Lease};
 use crate::names::TableName;
 use crate::policy::{PolicyError, PolicySet};
 use crate::source::Layout;
-use crate::storage::Store;
+use crate::storage::{Requests, Store};
 
 /// Takes the lease, or errs with [`crate::Kind::LeaseHeld`].
 pub type TakeLease = dyn Fn() -> Result<Box<dyn Lease>> + Send + Sync;
@@ -66,6 +66,13 @@ impl Context {
     /// True if the run should end after this step.
     pub fn stopping(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// What was asked of all object stores so far; none: there is none.
+    pub fn requests(&self) -> Option<Requests> {
+        let sources = self.sources.iter().filter_map(|source| source.store.as_ref().ok());
+        let counted = [&self.archive, &self.ledger].into_iter().chain(sources).filter_map(Store::requests);
+        counted.reduce(Requests::plus)
     }
 
     /// The sources that could be opened, by name.

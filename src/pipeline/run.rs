@@ -25,6 +25,7 @@ use crate::names::TableName;
 use crate::plan::{Consents, DayVerdict, Intake, Only, Shut, Terms, Verdict, clearings, decide, expired_before};
 use crate::policy::{History, PolicySet};
 use crate::source::{DiscoverOptions, RawObject, Stranger, discover};
+use crate::storage::Requests;
 use crate::storage::probe::probe;
 
 /// A checkpoint is written after so many commits.
@@ -48,6 +49,9 @@ pub struct RunReport {
     pub recovered: Vec<String>,
     pub abandoned: Vec<String>,
     pub swept: u64,
+    /// What it asked of object stores; none: all is on local disks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Requests>,
     pub expiring: Expiring,
     /// The window is shut: what is due waits for it.
     pub shut: Option<Shut>,
@@ -126,7 +130,9 @@ fn as_texts<S: serde::Serializer>(errors: &[Error], serializer: S) -> Result<S::
 /// Runs once at `request.now`. An `Err` ended the run; what it did until then is settled by the next one. Every error
 /// says what to do.
 pub fn run(context: &Context, request: &Request, host_now: Timestamp) -> Result<RunReport> {
+    let before = context.requests();
     let mut report = run_once(context, request, host_now).map_err(hinted)?;
+    report.requests = context.requests().map(|asked| asked.since(before.unwrap_or_default()));
     report.errors = report.errors.into_iter().map(hinted).collect();
     Ok(report)
 }

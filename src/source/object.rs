@@ -15,9 +15,9 @@ use sha2::{Digest, Sha256};
 
 use super::discover::{RawObject, modified_at};
 use crate::error::{Error, Kind, Result};
-use crate::storage::Store;
+use crate::storage::{Ranged, Store};
 
-/// Bytes asked of the store at once.
+/// Bytes asked of the store at once. Of an object store the next are on their way while these are read.
 const CHUNK_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Why an object could not be read to its end. The pipeline finds it with [`ReadFailure::of`].
@@ -96,6 +96,8 @@ pub struct ObjectReader {
     /// Up to here the bytes are in `sha256`.
     hashed: u64,
     checked: bool,
+    /// From where to where the next chunk is on its way.
+    ahead: Option<(u64, u64, Ranged)>,
 }
 
 impl ObjectReader {
@@ -103,7 +105,7 @@ impl ObjectReader {
     pub fn open(store: &Store, object: &RawObject) -> Result<Self> {
         let fetcher = Fetcher::new(store, object)?;
         let sha256 = Sha256::new();
-        Ok(ObjectReader { fetcher, position: 0, chunk: Bytes::new(), sha256, hashed: 0, checked: false })
+        Ok(ObjectReader { fetcher, position: 0, chunk: Bytes::new(), sha256, hashed: 0, checked: false, ahead: None })
     }
 
     /// Reads on from `offset` an object of which the first `prefix_bytes` were read in an earlier run, if they still have
@@ -149,7 +151,14 @@ impl ObjectReader {
     /// Fetches the next chunk, not beyond `end`, and hashes what of it is new.
     fn fetch(&mut self, end: u64) -> Result<(), ReadFailure> {
         let end = end.min(self.position + CHUNK_BYTES);
-        self.chunk = self.fetcher.get(self.position, end)?;
+        self.chunk = match self.ahead.take() {
+            Some((from, to, begun)) if (from, to) == (self.position, end) => self.fetcher.begun(begun, from, to)?,
+            _ => self.fetcher.get(self.position, end)?,
+        };
+        let next = self.fetcher.size.min(end + CHUNK_BYTES);
+        if next > end {
+            self.ahead = self.fetcher.begin(end, next).map(|begun| (end, next, begun));
+        }
         if end > self.hashed {
             // Chunks begin at or before `hashed`: reading goes on from a place that was hashed.
             let known = self.hashed.saturating_sub(self.position) as usize;
@@ -237,8 +246,22 @@ impl Fetcher {
 
     /// Exactly the bytes from `start` to `end`.
     fn get(&self, start: u64, end: u64) -> Result<Bytes, ReadFailure> {
+        self.got(self.store.get_range(&self.path, start..end, self.etag.as_deref()), start, end)
+    }
+
+    /// Asks for the bytes from `start` to `end`, if that is worth it.
+    fn begin(&self, start: u64, end: u64) -> Option<Ranged> {
+        self.store.begin_range(&self.path, start..end, self.etag.as_deref())
+    }
+
+    /// What was asked for.
+    fn begun(&self, begun: Ranged, start: u64, end: u64) -> Result<Bytes, ReadFailure> {
+        self.got(self.store.ranged(&self.path, begun), start, end)
+    }
+
+    fn got(&self, answer: Result<Option<Bytes>>, start: u64, end: u64) -> Result<Bytes, ReadFailure> {
         let object = || self.store.describe(&self.path);
-        match self.store.get_range(&self.path, start..end, self.etag.as_deref()) {
+        match answer {
             Ok(Some(bytes)) if bytes.len() as u64 == end - start => Ok(bytes),
             // Shorter than it was listed.
             Ok(Some(_)) => Err(ReadFailure::Changed { object: object() }),

@@ -17,7 +17,7 @@ mod versions;
 pub use direct::{Answer, Exact};
 pub use durable::{DiskEvent, DiskObserver, DurableLocal};
 pub use open::{Missing, open};
-pub use store::{Put, Store};
+pub use store::{Put, Ranged, Store};
 pub use traffic::Requests;
 pub use upload::Upload;
 pub use versions::Version;

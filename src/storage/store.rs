@@ -19,6 +19,7 @@ use object_store::{
 };
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use url::Url;
 
 use super::bucket::Bucket;
@@ -58,6 +59,10 @@ struct Beside {
     direct: Direct,
     traffic: Arc<Traffic>,
 }
+
+/// A read that is under way.
+#[derive(Debug)]
+pub struct Ranged(JoinHandle<object_store::Result<Bytes>>);
 
 /// Removes what killed writes of this store left; gives their number.
 type Sweep = Arc<dyn Fn() -> io::Result<usize> + Send + Sync>;
@@ -229,6 +234,24 @@ impl Store {
         let options =
             GetOptions { range: Some(range.into()), if_match: etag.map(String::from), ..GetOptions::default() };
         let answer = self.wait(async { self.inner.get_opts(path, options).await?.bytes().await });
+        self.found("reading", path, answer)
+    }
+
+    /// Begins [`Store::get_range`]; [`Store::ranged`] waits for it. On a disk nothing is begun: it answers at once.
+    pub fn begin_range(&self, path: &Path, range: Range<u64>, etag: Option<&str>) -> Option<Ranged> {
+        if self.local_folder().is_some() {
+            return None;
+        }
+        let options =
+            GetOptions { range: Some(range.into()), if_match: etag.map(String::from), ..GetOptions::default() };
+        let (inner, path) = (self.inner(), path.clone());
+        let read = async move { inner.get_opts(&path, options).await?.bytes().await };
+        Some(Ranged(self.runtime.spawn(read)))
+    }
+
+    /// What a range that was begun came to; as [`Store::get_range`].
+    pub fn ranged(&self, path: &Path, begun: Ranged) -> Result<Option<Bytes>> {
+        let answer = self.wait(begun.0).unwrap_or_else(|source| Err(object_store::Error::JoinError { source }));
         self.found("reading", path, answer)
     }
 

@@ -38,6 +38,26 @@ impl Requests {
     pub fn total(&self) -> u64 {
         self.reads + self.writes + self.deletes
     }
+
+    /// What came after `before`.
+    pub fn since(self, before: Requests) -> Requests {
+        Requests {
+            reads: self.reads - before.reads,
+            writes: self.writes - before.writes,
+            deletes: self.deletes - before.deletes,
+            troubles: self.troubles - before.troubles,
+        }
+    }
+
+    /// Both together.
+    pub fn plus(self, other: Requests) -> Requests {
+        Requests {
+            reads: self.reads + other.reads,
+            writes: self.writes + other.writes,
+            deletes: self.deletes + other.deletes,
+            troubles: self.troubles + other.troubles,
+        }
+    }
 }
 
 impl Traffic {

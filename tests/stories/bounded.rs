@@ -8,6 +8,9 @@ use std::process::{Child, Command, Stdio};
 
 use holdfast::source::sample::security_events;
 use tempfile::TempDir;
+use url::Url;
+
+use crate::servers::Kind;
 
 const MEMORY_MB: u64 = 64;
 /// What a run takes beside `memory`: the program, its threads, the buffers of readers and stores (docs/OPERATIONS.md).
@@ -35,14 +38,14 @@ fn site(fill: impl FnOnce(&mut dyn Write)) -> TempDir {
 }
 
 fn holdfast(site: &TempDir, arguments: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_holdfast"))
-        .arg("--config")
-        .arg(site.path().join("holdfast.toml"))
-        .args(arguments)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+    command(site, arguments).spawn().unwrap()
+}
+
+fn command(site: &TempDir, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+    command.arg("--config").arg(site.path().join("holdfast.toml")).args(arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
 }
 
 /// The largest resident set of a process, MB, while it lives: the kernel keeps the highest mark, so that looking now and
@@ -84,6 +87,36 @@ fn an_object_and_a_day_larger_than_memory() {
     });
     assert!(fs::metadata(site.path().join("logs/Big/one.json")).unwrap().len() > 2 * (MEMORY_MB << 20));
     stays_within_bounds(&site, "one object of 150 MB");
+}
+
+/// I11: the same with nothing on a disk: what is read ahead and what is on its way to the store have their bounds too.
+#[test]
+fn an_object_larger_than_memory_on_an_object_store() {
+    let Some(server) = Kind::S3.server("bounded") else { return };
+    let stores = server.fresh();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let source = server.open(&Url::parse(&format!("{stores}/logs")).unwrap(), runtime.handle());
+    let mut upload = source.upload(&object_store::path::Path::from("Big/one.json")).unwrap();
+    let start = "2024-03-01T00:00:00Z".parse().unwrap();
+    security_events(1, start, 80_000, &mut upload).unwrap();
+    let (bytes, _) = upload.finish().unwrap();
+    assert!(bytes > 2 * (MEMORY_MB << 20));
+    let site = site(|_| {});
+    let endpoint = server.options.endpoint.as_ref().unwrap();
+    let settings = format!(
+        "archive = \"{stores}/archive\"\npolicies = \"policies\"\nmemory = \"{MEMORY_MB}MiB\"\nsimulation = true\n\
+         [[store]]\nurl = \"{stores}\"\nendpoint = \"{endpoint}\"\nregion = \"us-east-1\"\nallow_http = true\n\
+         [[source]]\nname = \"collector\"\nurl = \"{stores}/logs\"\nlayout = \"{{table}}/*\"\nsettle = \"0s\"\n"
+    );
+    fs::write(site.path().join("holdfast.toml"), settings).unwrap();
+    let peak = |arguments: &[&str]| {
+        let mut command = command(&site, arguments);
+        peak_of(command.envs(server.options.environment.iter().cloned()).spawn().unwrap())
+    };
+    let (run, verify) = (peak(&["run", "--as-of", "2035-01-01"]), peak(&["verify"]));
+    let told = format!("{} MB on S3: run {run} MB, verify {verify} MB at memory = {MEMORY_MB} MiB", bytes >> 20);
+    eprintln!("{told}");
+    assert!(run.max(verify) <= MEMORY_MB + CONSTANT_MB, "{told}");
 }
 
 #[test]

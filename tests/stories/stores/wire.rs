@@ -25,9 +25,9 @@ fn lay_out(world: &World, days: std::ops::RangeInclusive<u32>) {
 /// Two runs that archive and clear.
 fn play(world: &World) -> Result<Seen, String> {
     lay_out(world, 1..=3);
-    let first = run_at(&world.context(None, None), FIRST).map_err(|error| format!("{error}: {}", error.reason()))?;
+    let first = run_at(&world.context(None, None), FIRST).map_err(|error| error.to_string())?;
     lay_out(world, 4..=5);
-    let second = run_at(&world.context(None, None), SECOND).map_err(|error| format!("{error}: {}", error.reason()))?;
+    let second = run_at(&world.context(None, None), SECOND).map_err(|error| error.to_string())?;
     match first.errors.iter().chain(&second.errors).next() {
         Some(error) => Err(format!("{error}: {}", error.reason())),
         None => Ok(world.seen()),
