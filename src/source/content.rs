@@ -78,6 +78,13 @@ impl<R: Read> LineReader<R> {
         if at == 0 { Self::new(raw, max_record) } else { Ok(Self::over(Decoder::plain(raw), max_record, at)) }
     }
 
+    /// A reader of text that is unpacked already, whatever it looks like.
+    pub(super) fn plain(raw: R, max_record: usize) -> io::Result<Self> {
+        let mut reader = Self::over(Decoder::plain(raw), max_record, 0);
+        reader.skip_byte_order_mark()?;
+        Ok(reader)
+    }
+
     fn over(decoder: Decoder<R>, max_record: usize, base: u64) -> Self {
         LineReader {
             decoder,

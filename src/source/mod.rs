@@ -9,6 +9,8 @@ mod chunk;
 mod content;
 mod discover;
 mod encoding;
+#[cfg_attr(not(test), expect(dead_code, reason = "each format is tested here before a source can name it"))]
+mod form;
 mod layout;
 mod local;
 mod object;
