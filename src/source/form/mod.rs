@@ -1,9 +1,14 @@
 //! What is no NDJSON, as NDJSON: one reader for each format.
 
 mod auditd;
+mod avro;
+mod avro_schema;
+mod avro_value;
 mod csv;
 mod journald;
 mod lines;
+mod parquet;
 mod produce;
 mod syslog;
 mod text;
+mod value;
