@@ -12,3 +12,6 @@ mod produce;
 mod syslog;
 mod text;
 mod value;
+
+#[cfg(test)]
+mod any_text;
