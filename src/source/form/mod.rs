@@ -5,6 +5,7 @@ mod avro;
 mod avro_schema;
 mod avro_value;
 mod csv;
+mod evtx;
 mod journald;
 mod lines;
 mod parquet;
