@@ -36,7 +36,7 @@ fn i9_capture_gives_the_bodies_byte_for_byte() {
         assert_eq!(event["Body"], if number == 4 { Value::Null } else { json!("") });
         assert_eq!(event["SystemProperties"]["x-opt-enqueued-time"], 1_709_251_200_000_i64 + number);
     }
-    assert_eq!(lines[7], b"caf\xe9");
+    assert_eq!(lines[7], b"K\xf6ln");
     assert_eq!(lines[8..], [b""]);
     assert_eq!(converted(CAPTURE_DEFLATE).unwrap(), converted(CAPTURE_SNAPPY).unwrap());
 }

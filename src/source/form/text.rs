@@ -76,7 +76,7 @@ mod tests {
         for (bytes, written) in [
             (&b"plain"[..], &b"\"plain\""[..]),
             (b"a\"\\\n\r\t\x01", b"\"a\\\"\\\\\\n\\r\\t\\u0001\""),
-            (b"caf\xe9 \"\n\x02", b"\"caf\xe9 \\\"\\n\\u0002\""),
+            (b"K\xf6ln \"\n\x02", b"\"K\xf6ln \\\"\\n\\u0002\""),
         ] {
             let mut out = Vec::new();
             string(bytes, &mut out);
