@@ -140,13 +140,7 @@ pub fn inspect(store: &Store, planned: &Planned, max_record: usize, most_held: u
 
 /// Errs for an object that was read before, and of which what is new cannot be told from what is archived: read anew, it
 /// would be there twice (I2).
-fn check_growth(
-    object: &RawObject,
-    known: Option<&Known>,
-    from: u64,
-    encoding: Encoding,
-    form: Form,
-) -> Result<()> {
+fn check_growth(object: &RawObject, known: Option<&Known>, from: u64, encoding: Encoding, form: Form) -> Result<()> {
     let grown = from > 0 && !form.can_grow(encoding == Encoding::Plain);
     // Windows writes into the beginning of a log, too.
     let written_into = from == 0 && known.is_some() && form == Form::Evtx;
@@ -178,8 +172,7 @@ fn inspect_held(store: &Store, object: &RawObject, max_record: usize, most_held:
         unreadable,
         held,
     };
-    let read_as =
-        ReadAs { form: object.format, period: object.period, max_record, going_on: GoingOn::default() };
+    let read_as = ReadAs { form: object.format, period: object.period, max_record, going_on: GoingOn::default() };
     let lines = unpack_held(&bytes, most_held).and_then(|content| match content {
         Some(content) => lines_held(&content, read_as, most_held),
         None => Ok(None),
@@ -272,12 +265,7 @@ fn look_through(reader: ObjectReader, encoding: Encoding, read_as: ReadAs) -> io
 }
 
 /// The same for a form that is read at several places, which hashes nothing.
-fn look_into(
-    store: &Store,
-    object: &RawObject,
-    form: Form,
-    max_record: usize,
-) -> io::Result<(Form, Option<[u8; 32]>)> {
+fn look_into(store: &Store, object: &RawObject, form: Form, max_record: usize) -> io::Result<(Form, Option<[u8; 32]>)> {
     let mut lines = file_lines(store, object, form, max_record).map_err(io::Error::other)??;
     while lines.next()?.is_some() {}
     Ok((form, None))

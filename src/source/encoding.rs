@@ -77,7 +77,9 @@ fn gunzip_at_once(bytes: &[u8], most: usize) -> Option<Bytes> {
 
 pub(super) fn refuse_unsupported(first_bytes: &[u8]) -> io::Result<()> {
     let Some(name) = unsupported(first_bytes) else { return Ok(()) };
-    let reason = format!("its content is {name}; what can be read is UTF-8 text, Avro, Parquet and EVTX, plain or as gzip or zstd");
+    let reason = format!(
+        "its content is {name}; what can be read is UTF-8 text, Avro, Parquet and EVTX, plain or as gzip or zstd"
+    );
     Err(io::Error::new(io::ErrorKind::Unsupported, reason))
 }
 

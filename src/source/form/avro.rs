@@ -6,15 +6,17 @@
 //! and unpacked, neither of more than `max_record` bytes, and one record (I11).
 //!
 //! Capture wraps each event: `SequenceNumber, Offset, EnqueuedTimeUtc, SystemProperties, Properties, Body`. What the
-//! sender wrote is the body, given on byte for byte: a record, lines of records, `{"records":[…]}`. The line ends within
-//! a body of one object become spaces, since they can only be between its tokens. An event without a body is given as
-//! any other Avro record, so that it is not lost.
+//! sender wrote is the body, given on byte for byte: a record, or lines of records; of `{"records":[…]}` and of arrays the
+//! elements. The line ends within a body of one object become spaces, since they can only be between its tokens. An event
+//! without a body is given as any other Avro record, so that it is not lost.
 
 use std::io::{self, BufReader, Read};
 use std::sync::Arc;
 
+use super::Form;
 use super::avro_schema::{Record, Type, parse};
 use super::avro_value::{Cursor, print};
+use super::elements::{Elements, Wrap};
 use super::produce::{Produce, Produced, damaged, read_some};
 use crate::record::members;
 
@@ -231,7 +233,7 @@ fn captured(
     if body.trim_ascii().is_empty() {
         let mut again = Cursor { rest: begin };
         print(schema, &mut again, most, out)?;
-    } else {
+    } else if !unwrapped(body, out) {
         let start = out.len();
         out.extend_from_slice(body);
         if memchr::memchr2(b'\n', b'\r', body).is_some() && members(body, &mut Vec::new()).is_ok() {
@@ -242,6 +244,21 @@ fn captured(
         out.push(b'\n');
     }
     Ok(())
+}
+
+/// Appends the elements of a body that is nothing but envelopes or arrays; `false`: it is something else.
+fn unwrapped(body: &[u8], out: &mut Vec<u8>) -> bool {
+    let wrap = match Form::tell(body) {
+        Form::Records => Wrap::Records,
+        Form::Array => Wrap::Array,
+        _ => return false,
+    };
+    let mut lines = Vec::new();
+    let is_whole = Elements::new(body, wrap).read_to_end(&mut lines).is_ok();
+    if is_whole {
+        out.extend_from_slice(&lines);
+    }
+    is_whole
 }
 
 fn codec_of(name: &[u8]) -> io::Result<Codec> {

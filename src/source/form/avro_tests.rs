@@ -20,24 +20,25 @@ fn i9_capture_gives_the_bodies_byte_for_byte() {
     let mut bytes = Vec::new();
     open(CAPTURE_DEFLATE, 1 << 20).unwrap().read_to_end(&mut bytes).unwrap();
     let lines: Vec<&[u8]> = bytes.split(|&byte| byte == b'\n').collect();
-    let expected: [&[u8]; 5] = [
-        br#"{"records": [{"time":"2024-03-01T00:00:00.0000001Z","category":"Audit"},{"time":"2024-03-01T00:00:01Z"}]}"#,
+    let expected: [&[u8]; 6] = [
+        br#"{"time":"2024-03-01T00:00:00.0000001Z","category":"Audit"}"#,
+        br#"{"time":"2024-03-01T00:00:01Z"}"#,
         br#"{"TimeGenerated":"2024-03-01T00:00:02Z","n":1.10}"#,
         b"{\"a\":1}\r",
         br#"{"a":2}"#,
         br#"{    "a": "x\ny",   "b": [1,  2] } "#,
     ];
-    assert_eq!(lines[..5], expected);
+    assert_eq!(lines[..6], expected);
     // Without a body, the event itself; what is no text is left for the quarantine.
-    for (line, number) in [(lines[5], 4), (lines[6], 5)] {
+    for (line, number) in [(lines[6], 4), (lines[7], 5)] {
         let event: Value = serde_json::from_slice(line).unwrap();
         assert!(is_record(line));
         assert_eq!(event["SequenceNumber"], number);
         assert_eq!(event["Body"], if number == 4 { Value::Null } else { json!("") });
         assert_eq!(event["SystemProperties"]["x-opt-enqueued-time"], 1_709_251_200_000_i64 + number);
     }
-    assert_eq!(lines[7], b"K\xf6ln");
-    assert_eq!(lines[8..], [b""]);
+    assert_eq!(lines[8], b"K\xf6ln");
+    assert_eq!(lines[9..], [b""]);
     assert_eq!(converted(CAPTURE_DEFLATE).unwrap(), converted(CAPTURE_SNAPPY).unwrap());
 }
 

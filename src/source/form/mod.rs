@@ -257,9 +257,7 @@ fn open<'r>(
         Form::Lines => Box::new(content),
         Form::Records => Box::new(Elements::new(content, Wrap::Records)),
         Form::Array => Box::new(Elements::new(content, Wrap::Array)),
-        Form::FlowTuples => {
-            Box::new(Flows::new(open(content, &[], Form::tell(first), read_as)?, max_record))
-        }
+        Form::FlowTuples => Box::new(Flows::new(open(content, &[], Form::tell(first), read_as)?, max_record)),
         Form::Csv => Box::new(csv::open(content, max_record, going_on.at)?),
         Form::Syslog => Box::new(syslog::open(content, max_record, going_on, period)?),
         Form::Journald => Box::new(journald::open(content, max_record, going_on)?),
@@ -351,7 +349,8 @@ mod tests {
 
     #[test]
     fn i7_a_wrong_name_does_not_make_text_of_a_binary_file() {
-        let error = lines_held(&Bytes::from_static(b"PAR1..."), ReadAs { form: Some(Form::Csv), ..ReadAs::default() }, 9);
+        let error =
+            lines_held(&Bytes::from_static(b"PAR1..."), ReadAs { form: Some(Form::Csv), ..ReadAs::default() }, 9);
         let error = error.unwrap_err().to_string();
         assert_eq!(error, "its content is `parquet`, and the source's `format` says `csv`");
     }

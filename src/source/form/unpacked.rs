@@ -56,11 +56,7 @@ impl<R: Read> Unpacked<R> {
 impl<R: Read + Send + 'static> Unpacked<R> {
     /// Content of the form named, else of the one it begins like. `encoding`: where it is known; plain bytes are then
     /// taken as they are. Errors as [`Decoder::open`], and those of the form.
-    pub(in crate::source) fn formed(
-        raw: R,
-        encoding: Option<Encoding>,
-        read_as: ReadAs,
-    ) -> io::Result<Self> {
+    pub(in crate::source) fn formed(raw: R, encoding: Option<Encoding>, read_as: ReadAs) -> io::Result<Self> {
         let raw = Shared::new(raw);
         let mut decoder = match encoding {
             Some(Encoding::Plain) => Decoder::plain(raw.clone()),
