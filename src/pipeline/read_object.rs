@@ -13,7 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::plan::{Known, Planned};
 use crate::source::{
     Encoding, FIRST_BYTES, Form, GoingOn, LineReader, ObjectReader, RawObject, ReadAs, ReadFailure, file_lines,
-    lines_held, read_whole, sniff, unpack_held,
+    lines_held, read_whole, reopened, sniff, unpack_held,
 };
 use crate::storage::Store;
 
@@ -57,7 +57,11 @@ impl Inspected {
     }
 
     fn read_as(&self, object: &RawObject, max_record: usize) -> ReadAs {
-        let going_on = GoingOn { at: self.from, mid_line: self.mid_line };
+        let going_on = match self.encoding {
+            Encoding::Plain => GoingOn { at: self.from, mid_line: self.mid_line },
+            // What was appended is packed by itself.
+            _ => GoingOn::default(),
+        };
         ReadAs { form: Some(self.form), period: object.period, max_record, going_on }
     }
 }
@@ -84,9 +88,13 @@ pub fn inspect(store: &Store, planned: &Planned, max_record: usize, most_held: u
         }
         None => None,
     };
-    let (mut reader, from) = match resumed {
-        Some(resumed) => resumed,
-        None => (ObjectReader::open(store, object)?, 0),
+    let (mut reader, from) = match (resumed, known) {
+        (Some(resumed), _) => resumed,
+        (None, Some(known)) if form.is_some_and(Form::needs_beginning) => {
+            let from = reopened(store, object, known.size, &parse_sha256(&known.sha256)?)?;
+            (ObjectReader::open(store, object)?, from.unwrap_or(0))
+        }
+        _ => (ObjectReader::open(store, object)?, 0),
     };
     let mid_line = reader.line_start() != from;
     let mut inspected = Inspected {
@@ -108,8 +116,7 @@ pub fn inspect(store: &Store, planned: &Planned, max_record: usize, most_held: u
         if form.is_none_or(|form| !form.is_by_line()) || encoding != Encoding::Plain {
             let looked = match (encoding, form) {
                 (Encoding::Plain, Some(form)) if form.is_seekable() => look_into(store, object, form, max_record),
-                // Its names stand at its beginning.
-                (Encoding::Plain, Some(Form::Csv)) if from > 0 => {
+                (Encoding::Plain, Some(form)) if from > 0 && form.needs_beginning() => {
                     let whole = ObjectReader::open(store, object)?;
                     look_through(whole, encoding, inspected.read_as(object, max_record))
                 }
@@ -198,8 +205,7 @@ pub fn lines(
         return file_lines(store, object, form, max_record)?.map_err(|error| unread(&object.path, error));
     }
     let reader = match &planned.known {
-        // Its names stand at its beginning.
-        Some(_) if plain && form == Form::Csv && from < object.size => ObjectReader::open(store, object)?,
+        Some(_) if plain && form.needs_beginning() && from < object.size => ObjectReader::open(store, object)?,
         Some(known) if from > 0 => {
             let sha256 = parse_sha256(&known.sha256)?;
             ObjectReader::resume(store, object, from, known.size, &sha256)?

@@ -19,6 +19,7 @@ mod local;
 mod object;
 mod places;
 pub mod sample;
+mod reopened;
 mod security_lake;
 mod template;
 #[cfg(test)]
@@ -33,3 +34,4 @@ pub use form::{FIRST_BYTES, Form, GoingOn, ReadAs, lines_held};
 pub use layout::{Layout, Period, Seen, UNROUTED};
 pub use object::{ObjectReader, ReadFailure, hash_prefix, read_whole};
 pub use places::file_lines;
+pub use reopened::reopened;

@@ -196,6 +196,18 @@ fn i1_text_that_was_called_by_another_name_is_retried() {
 }
 
 #[test]
+fn i2_packed_lines_that_grew_are_read_on() {
+    for form in ["syslog", "journald", "auditd"] {
+        let site = site(form);
+        site.write(PATH, Packing::Gzip.pack(text(form, 0..3).as_bytes()));
+        assert_eq!(counts(&site.run_well(NOW)), archived(3));
+        site.append(PATH, Packing::Gzip.pack(text(form, 3..5).as_bytes()));
+        assert_eq!(counts(&site.run_well(LATER[0])), archived(2), "{form}");
+        holds(&site, form, 0..5);
+    }
+}
+
+#[test]
 fn i2_packed_csv_that_grew_is_refused() {
     let site = site("csv");
     site.write(PATH, Packing::Gzip.pack(format!("{}{}", head("csv"), text("csv", 0..3)).as_bytes()));

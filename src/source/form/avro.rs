@@ -254,7 +254,7 @@ fn unwrapped(body: &[u8], out: &mut Vec<u8>) -> bool {
         _ => return false,
     };
     let mut lines = Vec::new();
-    let is_whole = Elements::new(body, wrap).read_to_end(&mut lines).is_ok();
+    let is_whole = Elements::new(body, wrap, 0).read_to_end(&mut lines).is_ok();
     if is_whole {
         out.extend_from_slice(&lines);
     }

@@ -195,6 +195,11 @@ impl Form {
         matches!(self, Form::Parquet | Form::Evtx)
     }
 
+    /// Where it has grown, it is read from its beginning, and what was read before is left out.
+    pub fn needs_beginning(self) -> bool {
+        matches!(self, Form::Records | Form::Array | Form::FlowTuples | Form::Csv)
+    }
+
     /// What is appended to an object can be read without reading again what was there; `plain`: it lies unpacked.
     pub fn can_grow(self, plain: bool) -> bool {
         match self {
@@ -255,9 +260,15 @@ fn open<'r>(
     let ReadAs { period, max_record, going_on, .. } = read_as;
     Ok(match form {
         Form::Lines => Box::new(content),
-        Form::Records => Box::new(Elements::new(content, Wrap::Records)),
-        Form::Array => Box::new(Elements::new(content, Wrap::Array)),
-        Form::FlowTuples => Box::new(Flows::new(open(content, &[], Form::tell(first), read_as)?, max_record)),
+        Form::Records => Box::new(Elements::new(content, Wrap::Records, going_on.at)),
+        Form::Array => Box::new(Elements::new(content, Wrap::Array, going_on.at)),
+        Form::FlowTuples => {
+            let inner = Form::tell(first);
+            if inner == Form::Lines {
+                io::copy(&mut content.by_ref().take(going_on.at), &mut io::sink())?;
+            }
+            Box::new(Flows::new(open(content, &[], inner, read_as)?, max_record))
+        }
         Form::Csv => Box::new(csv::open(content, max_record, going_on.at)?),
         Form::Syslog => Box::new(syslog::open(content, max_record, going_on, period)?),
         Form::Journald => Box::new(journald::open(content, max_record, going_on)?),
