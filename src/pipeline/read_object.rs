@@ -201,7 +201,7 @@ pub fn lines(
     let object = &planned.object;
     let Inspected { from, encoding, form, .. } = *inspected;
     let plain = encoding == Encoding::Plain;
-    if plain && form.is_seekable() && from == 0 {
+    if plain && form.is_seekable() && from == 0 && object.size > 0 {
         return file_lines(store, object, form, max_record)?.map_err(|error| unread(&object.path, error));
     }
     let reader = match &planned.known {

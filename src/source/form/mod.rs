@@ -230,7 +230,7 @@ fn trim(text: &[u8]) -> &[u8] {
 /// are too long pass as they are. `Ok(None)`: the lines take more than `most` bytes. Errors: `InvalidData` and
 /// `Unsupported`, as those of a [`super::LineReader`].
 pub fn lines_held(content: &Bytes, read_as: ReadAs, most: usize) -> io::Result<Option<(Bytes, Form)>> {
-    let form = told(read_as.form, content)?;
+    let form = told(read_as, content)?;
     if form == Form::Lines {
         return Ok(Some((content.clone(), form)));
     }
@@ -244,10 +244,13 @@ pub fn lines_held(content: &Bytes, read_as: ReadAs, most: usize) -> io::Result<O
 }
 
 /// The form that is named, else that of a content that begins like this. Errs for what is certainly something else.
-fn told(form: Option<Form>, first: &[u8]) -> io::Result<Form> {
-    Form::check(form, first)?;
+fn told(read_as: ReadAs, first: &[u8]) -> io::Result<Form> {
+    // Behind its beginning, anything may stand in a text.
+    if read_as.going_on.at == 0 {
+        Form::check(read_as.form, first)?;
+    }
     // What is empty has no record, whatever it is called.
-    Ok(form.filter(|_| !first.is_empty()).unwrap_or_else(|| Form::tell(first)))
+    Ok(read_as.form.filter(|_| !first.is_empty()).unwrap_or_else(|| Form::tell(first)))
 }
 
 /// Content in any form as lines; `first` is its beginning.

@@ -65,7 +65,7 @@ impl<R: Read + Send + 'static> Unpacked<R> {
         let encoding = decoder.encoding();
         let mut first = Vec::with_capacity(FIRST_BYTES);
         decoder.by_ref().take(FIRST_BYTES as u64).read_to_end(&mut first)?;
-        let form = told(read_as.form, &first)?;
+        let form = told(read_as, &first)?;
         let lines = open(Cursor::new(first.clone()).chain(decoder), &first, form, read_as)?;
         let stream = Stream::Formed(lines);
         Ok(Unpacked { stream, raw, encoding, form })
