@@ -206,7 +206,7 @@ fn rename(store: &Store, from: &Path, to: &Path, target_mode: RenameTargetMode) 
 /// Deletes an object of ours, with all its versions, and sees that nothing is left.
 fn delete(store: &Store, path: &Path) -> Result<Erased> {
     let is_versioned = store.is_versioned();
-    if store.head(path)?.is_none() && !(is_versioned && !store.versions(path)?.is_empty()) {
+    if is_gone(store, path)? {
         return Ok(Erased::Missing);
     }
     let answer = if is_versioned {
@@ -214,7 +214,7 @@ fn delete(store: &Store, path: &Path) -> Result<Erased> {
     } else {
         store.wait(store.inner().delete(path)).map_err(|source| store.failed("deleting", path, source))
     };
-    if store.head(path)?.is_none() && !(is_versioned && !store.versions(path)?.is_empty()) {
+    if is_gone(store, path)? {
         return Ok(Erased::Destroyed);
     }
     answer?;
@@ -223,6 +223,14 @@ fn delete(store: &Store, path: &Path) -> Result<Erased> {
         format!("deleting {}", store.describe(path)),
         "the store says that it did, but the object is still there",
     ))
+}
+
+/// Neither it nor a version of it is there.
+fn is_gone(store: &Store, path: &Path) -> Result<bool> {
+    if store.head(path)?.is_some() {
+        return Ok(false);
+    }
+    Ok(!store.is_versioned() || store.versions(path)?.is_empty())
 }
 
 /// Deletes every version of an object, and the markers of earlier deletions.

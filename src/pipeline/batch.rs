@@ -16,7 +16,7 @@ use super::ahead::{Turn, Turns};
 use super::context::{Context, Event};
 use super::decode::{Decoded, Decoders, Done, Terms, too_long};
 use super::limits::Limits;
-use super::read_object::{Inspected, lines, unread};
+use super::read_object::{Inspected, OpenEnd, lines, unread};
 use super::write::SegmentWriter;
 use super::written::{Stopped, Written};
 use crate::archive::QuarantineWriter;
@@ -60,8 +60,8 @@ pub struct BatchWriter<'a> {
 #[derive(Default)]
 struct Reading {
     outcomes: Vec<ObjectOutcome>,
-    /// For each outcome: reading can go on where it stopped.
-    resumable: Vec<bool>,
+    /// For each outcome: where reading goes on if its last line is open.
+    open_ends: Vec<OpenEnd>,
     /// By SHA-256: the outcome of the first object with that content, and what earlier batches decoded of it.
     contents: HashMap<String, (usize, u64)>,
     /// The outcome of a duplicate, that of its original, and what earlier batches decoded of that.
@@ -152,7 +152,7 @@ impl<'a> BatchWriter<'a> {
         };
         let seen = Event::Read { bytes: object.size - inspected.from };
         let place = reading.outcomes.len();
-        reading.resumable.push(inspected.is_plain_lines());
+        reading.open_ends.push(inspected.open_end());
         // An object that goes on from where it was read, or was only touched, is no duplicate of itself. What stays raw is
         // each object's own: no other one's copy stands for it.
         let may_be_known = inspected.from == 0 && !self.intake.stays_raw;
@@ -255,9 +255,13 @@ impl<'a> BatchWriter<'a> {
         outcome.counts.add(&decoded.counts);
         self.digest.merge(&decoded.digest);
         outcome.last_day = outcome.last_day.max(decoded.last_day);
-        if let Some(open_end) = decoded.open_end.filter(|_| reading.resumable[object]) {
+        if let Some(open_end) = decoded.open_end {
             // More of it may come: reading goes on at its beginning.
-            outcome.resume = open_end;
+            match reading.open_ends[object] {
+                OpenEnd::AsRead => outcome.resume = open_end,
+                OpenEnd::At(last_line) => outcome.resume = last_line,
+                OpenEnd::Unknown => {}
+            }
         }
         for refused in decoded.refused {
             self.quarantine.keep(&outcome.source, &outcome.path, refused.start, &refused.bytes, &refused.reason)?;

@@ -28,7 +28,7 @@ use crate::ledger::{Armed, Body, Chain, ObjectId, Purpose, Quarantined, State};
 use crate::names::TableName;
 use crate::plan::{Intake, Terms};
 use crate::policy::Rule;
-use crate::source::{Form, Layout, Line, LineReader};
+use crate::source::{GoingOn, Layout, Line, LineReader, ReadAs};
 
 /// What a retry did for one table.
 #[derive(Debug, Default, serde::Serialize)]
@@ -162,7 +162,12 @@ fn read_quarantine(context: &Context, mut writer: BatchWriter<'_>, files: &[Quar
         for item in read_items(&context.archive, quarantined)? {
             let layout = context.sources.iter().find(|source| source.name == item.source).map(|source| &source.layout);
             let period = layout.and_then(|layout| layout.read(&item.path)).and_then(|seen| seen.period);
-            let format = layout.and_then(Layout::format);
+            let read_as = ReadAs {
+                form: layout.and_then(Layout::format),
+                period,
+                max_record: writer.limits().record,
+                going_on: GoingOn::default(),
+            };
             let id = ObjectId { source: item.source.clone(), path: item.path.clone() };
             let terms = writer.terms(period, &id);
             let bytes = read_bytes(&context.archive, quarantined, &item)?;
@@ -172,7 +177,7 @@ fn read_quarantine(context: &Context, mut writer: BatchWriter<'_>, files: &[Quar
                 continue;
             }
             // Either all of it can be read now, or it stays whole.
-            match whole_lines(bytes.clone(), format, writer.limits()) {
+            match whole_lines(bytes.clone(), read_as, writer.limits()) {
                 Ok(lines) => {
                     for (start, line) in lines {
                         writer.record(&line, start, &terms, &id)?;
@@ -186,9 +191,8 @@ fn read_quarantine(context: &Context, mut writer: BatchWriter<'_>, files: &[Quar
     writer.finish()
 }
 
-fn whole_lines(bytes: Bytes, format: Option<Form>, limits: Limits) -> Result<Vec<(u64, Vec<u8>)>, String> {
-    let mut reader =
-        LineReader::formed(bytes.reader(), None, format, limits.record).map_err(|error| error.to_string())?;
+fn whole_lines(bytes: Bytes, read_as: ReadAs, limits: Limits) -> Result<Vec<(u64, Vec<u8>)>, String> {
+    let mut reader = LineReader::formed(bytes.reader(), None, read_as).map_err(|error| error.to_string())?;
     let mut lines = Vec::new();
     let mut held = 0;
     loop {

@@ -287,6 +287,9 @@ pub fn schema() -> Schema {
     let mut schema = schemars::schema_for!(PolicyDocument);
     RecursiveTransform(forbid_null).transform(&mut schema);
     schema.insert("title".into(), "Holdfast policy file".into());
+    // The same bytes whether or not serde_json is built to keep the order of members.
+    schema.ensure_object().sort_keys();
+    schema.ensure_object().values_mut().for_each(serde_json::Value::sort_all_objects);
     schema
 }
 

@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::sync::MutexGuard;
 
 use super::encoding::Encoding;
-use super::form::{Form, Unpacked};
+use super::form::{Form, ReadAs, Unpacked};
 
 /// One line that is not blank.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,15 +69,24 @@ impl<R: Read> LineReader<R> {
     ///
     /// Errors: those of `raw`, and `Unsupported` for what is certainly neither text, gzip nor zstd.
     pub fn new(raw: R, max_record: usize) -> io::Result<Self> {
-        let mut reader = Self::over(Unpacked::lines(raw)?, max_record, 0);
-        reader.skip_byte_order_mark()?;
-        Ok(reader)
+        Self::over(Unpacked::lines(raw)?, max_record, 0).behind_byte_order_mark()
     }
 
     /// A reader of a plain object from offset `at`, where `raw` begins: a place that [`plain_resume`](Self::plain_resume)
     /// told earlier. Offsets of lines go on from `at`. From 0 it is the same as [`new`](Self::new).
     pub fn resume(raw: R, max_record: usize, at: u64) -> io::Result<Self> {
         if at == 0 { Self::new(raw, max_record) } else { Ok(Self::over(Unpacked::plain(raw), max_record, at)) }
+    }
+
+    /// A reader of text that is unpacked already, whatever it looks like; `is_beginning`: it may have a byte order mark.
+    pub(super) fn text(raw: R, max_record: usize, is_beginning: bool) -> io::Result<Self> {
+        let reader = Self::over(Unpacked::plain(raw), max_record, 0);
+        if is_beginning { reader.behind_byte_order_mark() } else { Ok(reader) }
+    }
+
+    /// A reader of lines that were made of an object in another form; `raw` is not read.
+    pub(super) fn made(lines: Box<dyn Read + Send>, form: Form, raw: R, max_record: usize) -> Self {
+        Self::over(Unpacked::made(lines, form, raw), max_record, 0)
     }
 
     fn over(content: Unpacked<R>, max_record: usize, base: u64) -> Self {
@@ -202,7 +211,7 @@ impl<R: Read> LineReader<R> {
         Ok(())
     }
 
-    fn skip_byte_order_mark(&mut self) -> io::Result<()> {
+    fn behind_byte_order_mark(mut self) -> io::Result<Self> {
         while self.pending.len() < BYTE_ORDER_MARK.len() && !self.ended {
             self.fill()?;
         }
@@ -211,7 +220,7 @@ impl<R: Read> LineReader<R> {
             self.searched = self.pending.start;
             self.resume = self.pending.start as u64;
         }
-        Ok(())
+        Ok(self)
     }
 }
 
@@ -220,10 +229,8 @@ impl<R: Read + Send + 'static> LineReader<R> {
     /// are then taken as they are, from wherever `raw` begins.
     ///
     /// Errors: those of `raw`, `Unsupported` as [`new`](Self::new), `InvalidData` for what is not in its form.
-    pub fn formed(raw: R, encoding: Option<Encoding>, form: Option<Form>, max_record: usize) -> io::Result<Self> {
-        let mut reader = Self::over(Unpacked::formed(raw, encoding, form, max_record)?, max_record, 0);
-        reader.skip_byte_order_mark()?;
-        Ok(reader)
+    pub fn formed(raw: R, encoding: Option<Encoding>, read_as: ReadAs) -> io::Result<Self> {
+        Self::over(Unpacked::formed(raw, encoding, read_as)?, read_as.max_record, 0).behind_byte_order_mark()
     }
 }
 

@@ -27,16 +27,13 @@ pub fn sniff(first_bytes: &[u8]) -> Encoding {
     }
 }
 
-/// The name of a content that is certainly not lines of text in an encoding known here, by its first eight bytes. An
+/// The name of a content that is certainly in no encoding and no form known here, by its first eight bytes. An
 /// object of this kind is unreadable as a whole; a [`super::LineReader`] refuses it.
-pub fn unsupported(first_bytes: &[u8]) -> Option<&'static str> {
+fn unsupported(first_bytes: &[u8]) -> Option<&'static str> {
     match first_bytes {
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some("xz"),
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Some("bzip2"),
         [b'P', b'K', 3, 4, ..] => Some("zip"),
-        [b'P', b'A', b'R', b'1', ..] => Some("Parquet"),
-        [b'O', b'b', b'j', 1, ..] => Some("Avro"),
-        [b'E', b'l', b'f', b'F', b'i', b'l', b'e', 0, ..] => Some("a Windows event log"),
         [0x04, 0x22, 0x4d, 0x18, ..] => Some("lz4"),
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some("UTF-16"),
         _ => None,
@@ -80,7 +77,9 @@ fn gunzip_at_once(bytes: &[u8], most: usize) -> Option<Bytes> {
 
 pub(super) fn refuse_unsupported(first_bytes: &[u8]) -> io::Result<()> {
     let Some(name) = unsupported(first_bytes) else { return Ok(()) };
-    let reason = format!("its content is {name}; what can be read is UTF-8 text, plain or as gzip or zstd");
+    let reason = format!(
+        "its content is {name}; what can be read is UTF-8 text, Avro, Parquet and EVTX, plain or as gzip or zstd"
+    );
     Err(io::Error::new(io::ErrorKind::Unsupported, reason))
 }
 
@@ -99,8 +98,8 @@ enum Stream<R: Read> {
 }
 
 impl<R: Read> Decoder<R> {
-    /// A decoder of a whole object. Errors: those of `raw`, and `Unsupported` for what is certainly neither text, gzip
-    /// nor zstd.
+    /// A decoder of a whole object. Errors: those of `raw`, and `Unsupported` for what is certainly nothing that
+    /// is read.
     pub(super) fn open(mut raw: R) -> io::Result<Self> {
         let mut first = Vec::with_capacity(8);
         raw.by_ref().take(8).read_to_end(&mut first)?;
@@ -279,7 +278,7 @@ mod tests {
     fn what_no_line_can_begin_with_is_named() {
         let error = decoded(b"\xfd7zXZ\0\0\0 more").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::Unsupported);
-        assert_eq!(unsupported(b"PAR1\x15\0\x15\0"), Some("Parquet"));
+        assert_eq!(unsupported(b"PK\x03\x04\x15\0\x15\0"), Some("zip"));
         assert_eq!(unsupported(b"{\"a\":1}\n"), None);
         assert!(error.to_string().contains("xz"), "{error}");
     }

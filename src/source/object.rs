@@ -95,6 +95,8 @@ pub struct ObjectReader {
     sha256: Sha256,
     /// Up to here the bytes are in `sha256`.
     hashed: u64,
+    /// Just after the last line feed that was fetched.
+    line_start: u64,
     checked: bool,
     /// From where to where the next chunk is on its way.
     ahead: Option<(u64, u64, Ranged)>,
@@ -105,7 +107,16 @@ impl ObjectReader {
     pub fn open(store: &Store, object: &RawObject) -> Result<Self> {
         let fetcher = Fetcher::new(store, object)?;
         let sha256 = Sha256::new();
-        Ok(ObjectReader { fetcher, position: 0, chunk: Bytes::new(), sha256, hashed: 0, checked: false, ahead: None })
+        Ok(ObjectReader {
+            fetcher,
+            position: 0,
+            chunk: Bytes::new(),
+            sha256,
+            hashed: 0,
+            line_start: 0,
+            checked: false,
+            ahead: None,
+        })
     }
 
     /// Reads on from `offset` an object of which the first `prefix_bytes` were read in an earlier run, if they still have
@@ -148,6 +159,11 @@ impl ObjectReader {
         self.checked
     }
 
+    /// Where the last line of what has been fetched begins; its end, if it ends with a line feed.
+    pub fn line_start(&self) -> u64 {
+        self.line_start
+    }
+
     /// Fetches the next chunk, not beyond `end`, and hashes what of it is new.
     fn fetch(&mut self, end: u64) -> Result<(), ReadFailure> {
         let end = end.min(self.position + CHUNK_BYTES);
@@ -164,6 +180,9 @@ impl ObjectReader {
             let known = self.hashed.saturating_sub(self.position) as usize;
             self.sha256.update(&self.chunk[known..]);
             self.hashed = end;
+        }
+        if let Some(at) = memchr::memrchr(b'\n', &self.chunk) {
+            self.line_start = self.line_start.max(self.position + at as u64 + 1);
         }
         self.position = end;
         Ok(())
@@ -223,16 +242,16 @@ pub fn hash_prefix(store: &Store, path: &Path, length: u64, etag: Option<&str>) 
 
 /// One version of one object.
 #[derive(Debug)]
-struct Fetcher {
+pub(super) struct Fetcher {
     store: Store,
     path: Path,
-    size: u64,
+    pub(super) size: u64,
     modified: Option<Timestamp>,
     etag: Option<String>,
 }
 
 impl Fetcher {
-    fn new(store: &Store, object: &RawObject) -> Result<Self> {
+    pub(super) fn new(store: &Store, object: &RawObject) -> Result<Self> {
         let path = Path::parse(&object.path)
             .map_err(|source| Error::from_source(Kind::Object, format!("reading {}", object.path), source))?;
         Ok(Fetcher {
@@ -245,7 +264,7 @@ impl Fetcher {
     }
 
     /// Exactly the bytes from `start` to `end`.
-    fn get(&self, start: u64, end: u64) -> Result<Bytes, ReadFailure> {
+    pub(super) fn get(&self, start: u64, end: u64) -> Result<Bytes, ReadFailure> {
         self.got(self.store.get_range(&self.path, start..end, self.etag.as_deref()), start, end)
     }
 
@@ -277,7 +296,7 @@ impl Fetcher {
     }
 
     /// Without an etag, size and time have to tell whether the chunks were of one version.
-    fn check_unchanged(&self) -> Result<(), ReadFailure> {
+    pub(super) fn check_unchanged(&self) -> Result<(), ReadFailure> {
         if self.etag.is_some() {
             return Ok(());
         }

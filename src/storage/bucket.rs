@@ -90,12 +90,12 @@ impl Bucket {
                     default_retention: lock.rule.and_then(|rule| rule.default).map(DefaultRetention::in_words),
                 });
             }
-        } else if matches!(store.url().scheme(), "az" | "abfss") {
-            if let Some(service) = ask::<AzureService>(store, "restype=service&comp=properties", &[], &mut bucket)? {
-                let policy = service.delete.filter(|policy| policy.enabled);
-                bucket.soft_delete_days = policy.map(|policy| policy.days.unwrap_or(0));
-                bucket.versioned = service.versioned;
-            }
+        } else if matches!(store.url().scheme(), "az" | "abfss")
+            && let Some(service) = ask::<AzureService>(store, "restype=service&comp=properties", &[], &mut bucket)?
+        {
+            let policy = service.delete.filter(|policy| policy.enabled);
+            bucket.soft_delete_days = policy.map(|policy| policy.days.unwrap_or(0));
+            bucket.versioned = service.versioned;
         }
         Ok(bucket)
     }

@@ -150,6 +150,26 @@ fn i2_envelopes_that_are_appended_are_read_on() {
     }
 }
 
+/// Closed, opened again, written on and closed again: what was read is not read twice.
+#[test]
+fn i2_arrays_and_envelopes_that_were_opened_again_are_read_on() {
+    let keys = |flow| if flow { "format = \"flow-tuples\"" } else { "" };
+    for (flow, wrap) in [(false, array as fn(std::ops::Range<u32>) -> String), (false, envelope), (true, envelope)] {
+        // Beyond what is held at the lesser memory, a quarter of a megabyte.
+        for (site, many) in [(Site::new(), 3), (streaming(), 6000)] {
+            let site = site.with_keys(keys(flow));
+            site.write(PATH, wrap(0..many));
+            assert_eq!(counts(&site.run_well(NOW)), archived(many.into()));
+            site.write(PATH, format!("{}\n", wrap(0..many + 2)));
+            assert_eq!(counts(&site.run_well(LATER)), archived(2), "{flow}");
+            holds(&site, 0..many + 2);
+            site.append(PATH, wrap(many + 2..many + 3));
+            assert_eq!(counts(&site.run_well("2024-07-12T00:00:00Z")), archived(1), "{flow}");
+            holds(&site, 0..many + 3);
+        }
+    }
+}
+
 #[test]
 fn i13_searches_read_raw_envelopes() {
     let site = Site::new();

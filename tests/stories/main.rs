@@ -42,6 +42,8 @@ mod explain;
 mod foreign;
 mod format;
 mod forms;
+mod forms_files;
+mod forms_text;
 mod gate;
 mod grace;
 mod house;

@@ -199,7 +199,7 @@ fn i12_unreadable_objects_are_kept_whole_and_stop_nothing_else() {
         ("zip", b"PK\x03\x04 and so on".to_vec(), "its content is zip"),
         ("utf-16", utf16, "its content is UTF-16"),
         ("xz", b"\xfd7zXZ\0 and so on".to_vec(), "its content is xz"),
-        ("parquet", b"PAR1 and so on".to_vec(), "its content is Parquet"),
+        ("parquet", b"PAR1 and so on".to_vec(), "its Parquet cannot be read"),
     ];
     let site = Site::new().clearing();
     for (name, bytes, _) in &bad {

@@ -26,6 +26,7 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// Reads content as lines. Memory: 64 KiB twice.
 pub(super) struct Elements<R: Read> {
     content: R,
+    read: u64,
     scanner: Scanner,
     buffer: Vec<u8>,
     lines: Vec<u8>,
@@ -35,9 +36,11 @@ pub(super) struct Elements<R: Read> {
 }
 
 impl<R: Read> Elements<R> {
-    pub(super) fn new(content: R, wrap: Wrap) -> Self {
+    /// Of the first `read` bytes the elements were given before.
+    pub(super) fn new(content: R, wrap: Wrap, read: u64) -> Self {
         Elements {
             content,
+            read,
             scanner: Scanner::new(wrap),
             buffer: vec![0; BUFFER_BYTES],
             lines: Vec::new(),
@@ -52,10 +55,13 @@ impl<R: Read> Elements<R> {
         self.lines.clear();
         self.given = 0;
         self.ended = count == 0;
-        let done = match count {
-            0 => self.scanner.finish(),
-            _ => self.scanner.push(&self.buffer[..count], &mut self.lines),
-        };
+        let known = usize::try_from(self.read.saturating_sub(self.scanner.position)).unwrap_or(count).min(count);
+        let (known, new) = self.buffer[..count].split_at(known);
+        let mut done = self.scanner.push(known, &mut self.lines);
+        self.lines.clear();
+        if done.is_ok() {
+            done = if self.ended { self.scanner.finish() } else { self.scanner.push(new, &mut self.lines) };
+        }
         done.map_err(|reason| io::Error::new(io::ErrorKind::InvalidData, self.failed.insert(reason).clone()))
     }
 }
@@ -364,7 +370,7 @@ mod tests {
     fn i11_a_long_record_needs_no_memory_and_an_error_comes_again() {
         let long = "x".repeat(BUFFER_BYTES);
         let head = io::Cursor::new(format!("[{{\"a\":\"{long}"));
-        let mut elements = Elements::new(head.chain(io::repeat(b'y').take(20 << 20)), Wrap::Array);
+        let mut elements = Elements::new(head.chain(io::repeat(b'y').take(20 << 20)), Wrap::Array, 0);
         let error = io::copy(&mut elements, &mut io::sink()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert!(elements.lines.capacity() <= 2 * BUFFER_BYTES, "{}", elements.lines.capacity());

@@ -4,20 +4,39 @@
 //! adapter here: unpacked bytes in, one JSON value a line out, streamed, in memory bounded by one record or batch (I11).
 //! Content that is not in its form to the last byte is `InvalidData`, so that the object is kept whole and no part of it
 //! is taken for the whole (I1); errors of the reader below pass as they are. What a line means is not judged here.
+//!
+//! Parquet and event logs are read here and there: over bytes that are held, or over a file that can be read at any place.
 
+#[cfg(test)]
+mod any_text;
+mod auditd;
+mod avro;
+mod avro_schema;
+mod avro_value;
+mod csv;
 mod elements;
+mod evtx;
 mod flow;
+mod journald;
+mod lines;
+mod parquet;
+mod produce;
+mod syslog;
+mod text;
 mod unpacked;
+mod value;
 
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read, Seek};
 
 use bytes::{Buf, Bytes};
 use serde::Serialize;
 
 use self::elements::{Elements, Wrap};
 use self::flow::Flows;
+use self::produce::damaged;
 use super::content::BYTE_ORDER_MARK;
 use super::encoding::refuse_unsupported;
+use super::layout::Period;
 use crate::error::{Error, Kind, Result};
 
 pub(super) use unpacked::Unpacked;
@@ -37,13 +56,63 @@ pub enum Form {
     /// Any of these, of Azure's flow logs: one record a flow. Only where it is named.
     #[serde(rename = "flow-tuples")]
     FlowTuples,
+    /// Rows below a row of names. Only where it is named, as are the three that follow.
+    #[serde(rename = "csv")]
+    Csv,
+    #[serde(rename = "syslog")]
+    Syslog,
+    #[serde(rename = "journald")]
+    Journald,
+    #[serde(rename = "auditd")]
+    Auditd,
+    #[serde(rename = "avro")]
+    Avro,
+    #[serde(rename = "parquet")]
+    Parquet,
+    /// Windows event logs.
+    #[serde(rename = "evtx")]
+    Evtx,
+}
+
+/// How an object of text that has grown since it was read goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GoingOn {
+    /// Bytes of it that were read before.
+    pub at: u64,
+    /// They end in the middle of a line.
+    pub mid_line: bool,
+}
+
+/// What an object's content is read as.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReadAs {
+    /// The form that is named; `None`: the content tells.
+    pub form: Option<Form>,
+    /// Of the object, as its path tells it.
+    pub period: Option<Period>,
+    /// The most bytes of a record; what must be held to be read, such as packed Parquet, may have as many.
+    pub max_record: usize,
+    /// Where an object goes on that was read before: from the beginning by default.
+    pub going_on: GoingOn,
 }
 
 /// So many bytes of the content tell its form.
 pub const FIRST_BYTES: usize = 4096;
 
 impl Form {
-    const ALL: [Form; 4] = [Form::Lines, Form::Records, Form::Array, Form::FlowTuples];
+    const ALL: [Form; 11] = [
+        Form::Lines,
+        Form::Records,
+        Form::Array,
+        Form::FlowTuples,
+        Form::Csv,
+        Form::Syslog,
+        Form::Journald,
+        Form::Auditd,
+        Form::Avro,
+        Form::Parquet,
+        Form::Evtx,
+    ];
 
     /// The form that settings call `name`. Errors are of kind `Usage`, with a hint.
     pub fn named(name: &str) -> Result<Form> {
@@ -69,18 +138,74 @@ impl Form {
             Form::Records => "records",
             Form::Array => "array",
             Form::FlowTuples => "flow-tuples",
+            Form::Csv => "csv",
+            Form::Syslog => "syslog",
+            Form::Journald => "journald",
+            Form::Auditd => "auditd",
+            Form::Avro => "avro",
+            Form::Parquet => "parquet",
+            Form::Evtx => "evtx",
         }
     }
 
     /// Tells the form by the beginning of the unpacked content, up to [`FIRST_BYTES`]. What is not clearly another form
     /// is lines: a line that means nothing costs that line only, a form that does not hold costs the object.
     pub fn tell(first: &[u8]) -> Form {
+        if let Some(binary) = Form::binary(first) {
+            return binary;
+        }
         let first = &first[..first.len().min(FIRST_BYTES)];
         let text = trim(first.strip_prefix(BYTE_ORDER_MARK).unwrap_or(first));
         match text {
             [b'[', rest @ ..] if matches!(trim(rest), [b'{' | b']', ..]) => Form::Array,
             [b'{', rest @ ..] if opens_records(rest).is_some() => Form::Records,
             _ => Form::Lines,
+        }
+    }
+
+    /// The form that says by a magic number what it is.
+    fn binary(first: &[u8]) -> Option<Form> {
+        match first {
+            [b'P', b'A', b'R', b'1', ..] => Some(Form::Parquet),
+            [b'O', b'b', b'j', 1, ..] => Some(Form::Avro),
+            [b'E', b'l', b'f', b'F', b'i', b'l', b'e', 0, ..] => Some(Form::Evtx),
+            _ => None,
+        }
+    }
+
+    /// Errs for what is certainly another content than the form named, or any that is known.
+    pub fn check(named: Option<Form>, first: &[u8]) -> io::Result<()> {
+        refuse_unsupported(first)?;
+        match (named, Form::binary(first)) {
+            (Some(named), Some(binary)) if named != binary => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("its content is `{}`, and the source's `format` says `{}`", binary.name(), named.name()),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// A line of it is a line of the object.
+    pub fn is_by_line(self) -> bool {
+        matches!(self, Form::Lines | Form::Syslog | Form::Journald | Form::Auditd)
+    }
+
+    /// It is read at several places of its file.
+    pub fn is_seekable(self) -> bool {
+        matches!(self, Form::Parquet | Form::Evtx)
+    }
+
+    /// Where it has grown, it is read from its beginning, and what was read before is left out.
+    pub fn needs_beginning(self) -> bool {
+        matches!(self, Form::Records | Form::Array | Form::FlowTuples | Form::Csv)
+    }
+
+    /// What is appended to an object can be read without reading again what was there; `plain`: it lies unpacked.
+    pub fn can_grow(self, plain: bool) -> bool {
+        match self {
+            Form::Avro | Form::Parquet | Form::Evtx => false,
+            Form::Csv => plain,
+            _ => true,
         }
     }
 }
@@ -101,38 +226,82 @@ fn trim(text: &[u8]) -> &[u8] {
     &text[blank..]
 }
 
-/// The lines of a whole content that is held in memory, as it stands or made from its form, and that form: `form`, or as
-/// the content tells. Records of more than `max_record` bytes pass as they are. `Ok(None)`: the lines take more than `most`
-/// bytes. Errors: `InvalidData` and `Unsupported`, as those of
-/// a [`super::LineReader`].
-pub fn lines_held(
-    content: &Bytes,
-    form: Option<Form>,
-    max_record: usize,
-    most: usize,
-) -> io::Result<Option<(Bytes, Form)>> {
-    let form = told(form, content)?;
+/// The lines of a whole content that is held in memory, as it stands or made from its form, and that form. Records that
+/// are too long pass as they are. `Ok(None)`: the lines take more than `most` bytes. Errors: `InvalidData` and
+/// `Unsupported`, as those of a [`super::LineReader`].
+pub fn lines_held(content: &Bytes, read_as: ReadAs, most: usize) -> io::Result<Option<(Bytes, Form)>> {
+    let form = told(read_as, content)?;
     if form == Form::Lines {
         return Ok(Some((content.clone(), form)));
     }
     let mut lines = Vec::new();
-    open(content.clone().reader(), content, form, max_record).take(most as u64 + 1).read_to_end(&mut lines)?;
+    let made = match form.is_seekable() {
+        true => open_file(Cursor::new(content.clone()), form, read_as.max_record)?,
+        false => open(content.clone().reader(), content, form, read_as)?,
+    };
+    made.take(most as u64 + 1).read_to_end(&mut lines)?;
     Ok((lines.len() <= most).then(|| (lines.into(), form)))
 }
 
-/// The form that is named, else that of a content that begins like this. Errs for what is certainly no text.
-fn told(form: Option<Form>, first: &[u8]) -> io::Result<Form> {
-    refuse_unsupported(first)?;
-    Ok(form.unwrap_or_else(|| Form::tell(first)))
+/// The form that is named, else that of a content that begins like this. Errs for what is certainly something else.
+fn told(read_as: ReadAs, first: &[u8]) -> io::Result<Form> {
+    // Behind its beginning, anything may stand in a text.
+    if read_as.going_on.at == 0 {
+        Form::check(read_as.form, first)?;
+    }
+    // What is empty has no record, whatever it is called.
+    Ok(read_as.form.filter(|_| !first.is_empty()).unwrap_or_else(|| Form::tell(first)))
 }
 
 /// Content in any form as lines; `first` is its beginning.
-fn open<'r>(content: impl Read + Send + 'r, first: &[u8], form: Form, max_record: usize) -> Box<dyn Read + Send + 'r> {
-    match form {
+fn open<'r>(
+    mut content: impl Read + Send + 'r,
+    first: &[u8],
+    form: Form,
+    read_as: ReadAs,
+) -> io::Result<Box<dyn Read + Send + 'r>> {
+    let ReadAs { period, max_record, going_on, .. } = read_as;
+    Ok(match form {
         Form::Lines => Box::new(content),
-        Form::Records => Box::new(Elements::new(content, Wrap::Records)),
-        Form::Array => Box::new(Elements::new(content, Wrap::Array)),
-        Form::FlowTuples => Box::new(Flows::new(open(content, &[], Form::tell(first), max_record), max_record)),
+        Form::Records => Box::new(Elements::new(content, Wrap::Records, going_on.at)),
+        Form::Array => Box::new(Elements::new(content, Wrap::Array, going_on.at)),
+        Form::FlowTuples => {
+            let inner = Form::tell(first);
+            if inner == Form::Lines {
+                io::copy(&mut content.by_ref().take(going_on.at), &mut io::sink())?;
+            }
+            Box::new(Flows::new(open(content, &[], inner, read_as)?, max_record))
+        }
+        Form::Csv => Box::new(csv::open(content, max_record, going_on.at)?),
+        Form::Syslog => Box::new(syslog::open(content, max_record, going_on, period)?),
+        Form::Journald => Box::new(journald::open(content, max_record, going_on)?),
+        Form::Auditd => Box::new(auditd::open(content, max_record, going_on)?),
+        Form::Avro => Box::new(avro::open(content, max_record)?),
+        Form::Parquet | Form::Evtx => {
+            let mut held = Vec::new();
+            content.by_ref().take(max_record as u64 + 1).read_to_end(&mut held)?;
+            if held.len() > max_record {
+                return Err(damaged(format!(
+                    "it is `{}` of more than {max_record} bytes, the most that this memory can hold, and packed; unpacked \
+                     it could be read in pieces",
+                    form.name()
+                )));
+            }
+            open_file(Cursor::new(Bytes::from(held)), form, max_record)?
+        }
+    })
+}
+
+/// A file of a form that is read at several places, as lines.
+pub(super) fn open_file<F: Read + Seek + Send + 'static>(
+    file: F,
+    form: Form,
+    max_record: usize,
+) -> io::Result<Box<dyn Read + Send>> {
+    match form {
+        Form::Parquet => Ok(Box::new(parquet::open(file, max_record)?)),
+        Form::Evtx => Ok(Box::new(evtx::open(file, max_record)?)),
+        other => Err(io::Error::other(format!("`{}` is read from its beginning to its end", other.name()))),
     }
 }
 
@@ -156,6 +325,9 @@ mod tests {
             ("[2024-03-01 12:00] a line of text", Form::Lines),
             ("[", Form::Lines),
             ("", Form::Lines),
+            ("PAR1\u{15}", Form::Parquet),
+            ("Obj\u{1}", Form::Avro),
+            ("ElfFile\0", Form::Evtx),
         ] {
             assert_eq!(Form::tell(first.as_bytes()), form, "{first}");
         }
@@ -178,12 +350,30 @@ mod tests {
 
     #[test]
     fn held_lines_are_lent_not_copied() {
+        let as_told = ReadAs { max_record: 9, ..ReadAs::default() };
+        let named = ReadAs { form: Some(Form::Lines), ..as_told };
         let content = Bytes::from_static(b"{\"a\":1}\n");
-        let (lines, form) = lines_held(&content, None, 9, 0).unwrap().unwrap();
+        let (lines, form) = lines_held(&content, as_told, 0).unwrap().unwrap();
         assert_eq!((lines.as_ptr(), form), (content.as_ptr(), Form::Lines));
         let array = Bytes::from_static(b"[{\"a\":1},{}]");
-        assert_eq!(lines_held(&array, None, 9, 11).unwrap().unwrap(), ("{\"a\":1}\n{}\n".into(), Form::Array));
-        assert!(lines_held(&array, None, 9, 10).unwrap().is_none(), "more than may be held");
-        assert_eq!(lines_held(&array, Some(Form::Lines), 9, 99).unwrap().unwrap(), (array.clone(), Form::Lines));
+        assert_eq!(lines_held(&array, as_told, 11).unwrap().unwrap(), ("{\"a\":1}\n{}\n".into(), Form::Array));
+        assert!(lines_held(&array, as_told, 10).unwrap().is_none(), "more than may be held");
+        assert_eq!(lines_held(&array, named, 99).unwrap().unwrap(), (array.clone(), Form::Lines));
+    }
+
+    #[test]
+    fn i7_a_wrong_name_does_not_make_text_of_a_binary_file() {
+        let error =
+            lines_held(&Bytes::from_static(b"PAR1..."), ReadAs { form: Some(Form::Csv), ..ReadAs::default() }, 9);
+        let error = error.unwrap_err().to_string();
+        assert_eq!(error, "its content is `parquet`, and the source's `format` says `csv`");
+    }
+
+    #[test]
+    fn i11_packed_parquet_that_cannot_be_held_is_refused() {
+        let read_as = ReadAs { max_record: 9, ..ReadAs::default() };
+        let opened = open(&b"PAR1 and so on"[..], b"PAR1", Form::Parquet, read_as);
+        let Err(error) = opened else { panic!("it is read") };
+        assert!(error.to_string().contains("more than 9 bytes"), "{error}");
     }
 }

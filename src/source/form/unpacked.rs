@@ -3,7 +3,7 @@
 use std::io::{self, Cursor, Read};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{FIRST_BYTES, Form, open, told};
+use super::{FIRST_BYTES, Form, ReadAs, open, told};
 use crate::source::encoding::{Decoder, Encoding};
 
 /// Reads the lines of one object.
@@ -35,6 +35,11 @@ impl<R: Read> Unpacked<R> {
         Unpacked { stream, raw, encoding: Encoding::Plain, form: Form::Lines }
     }
 
+    /// Lines that were made of a plain object; `raw` is not read.
+    pub(in crate::source) fn made(lines: Box<dyn Read + Send>, form: Form, raw: R) -> Self {
+        Unpacked { stream: Stream::Formed(lines), raw: Shared::new(raw), encoding: Encoding::Plain, form }
+    }
+
     pub(in crate::source) fn encoding(&self) -> Encoding {
         self.encoding
     }
@@ -51,12 +56,7 @@ impl<R: Read> Unpacked<R> {
 impl<R: Read + Send + 'static> Unpacked<R> {
     /// Content of the form named, else of the one it begins like. `encoding`: where it is known; plain bytes are then
     /// taken as they are. Errors as [`Decoder::open`], and those of the form.
-    pub(in crate::source) fn formed(
-        raw: R,
-        encoding: Option<Encoding>,
-        form: Option<Form>,
-        max_record: usize,
-    ) -> io::Result<Self> {
+    pub(in crate::source) fn formed(raw: R, encoding: Option<Encoding>, read_as: ReadAs) -> io::Result<Self> {
         let raw = Shared::new(raw);
         let mut decoder = match encoding {
             Some(Encoding::Plain) => Decoder::plain(raw.clone()),
@@ -65,8 +65,8 @@ impl<R: Read + Send + 'static> Unpacked<R> {
         let encoding = decoder.encoding();
         let mut first = Vec::with_capacity(FIRST_BYTES);
         decoder.by_ref().take(FIRST_BYTES as u64).read_to_end(&mut first)?;
-        let form = told(form, &first)?;
-        let lines = open(Cursor::new(first.clone()).chain(decoder), &first, form, max_record);
+        let form = told(read_as, &first)?;
+        let lines = open(Cursor::new(first.clone()).chain(decoder), &first, form, read_as)?;
         let stream = Stream::Formed(lines);
         Ok(Unpacked { stream, raw, encoding, form })
     }
@@ -203,13 +203,14 @@ mod tests {
                 let told = Form::tell(&bytes);
                 // An array that begins with an empty one, or with envelopes, tells itself just as well.
                 prop_assert_eq!(told, form);
+                let read_as = ReadAs { max_record: 1 << 20, ..ReadAs::default() };
                 for packed in [bytes.clone(), gzip(&bytes), zstd(&bytes)] {
                     let raw = Pieces { bytes: Cursor::new(packed), sizes: sizes.clone(), turn: 0 };
-                    let reader = LineReader::formed(raw, None, None, 1 << 20).unwrap();
+                    let reader = LineReader::formed(raw, None, read_as).unwrap();
                     prop_assert_eq!(reader.plain_resume(), None);
                     prop_assert_eq!(digest(reader)?, expected);
                 }
-                let (held, _) = lines_held(&bytes.into(), None, 1 << 20, 1 << 24).unwrap().unwrap();
+                let (held, _) = lines_held(&bytes.into(), read_as, 1 << 24).unwrap().unwrap();
                 prop_assert_eq!(digest(LineReader::new(&held[..], 1 << 20).unwrap())?, expected);
             }
         }

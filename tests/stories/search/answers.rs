@@ -141,7 +141,7 @@ fn two_workspaces_with_one_table_are_told_apart() {
     let found = site.search("SELECT n FROM T", &[]);
     assert!(found.code == 2 && found.errors.contains("cde.T or main.T"), "{}", found.errors);
     assert_eq!(site.rows("SELECT n FROM cde.T"), [r#"{"n":2}"#]);
-    assert_eq!(site.rows("SELECT a.n, b.n AS m FROM CDE.t a JOIN main.T b ON a.n > b.n"), [r#"{"m":1,"n":2}"#]);
+    assert_eq!(site.rows("SELECT a.n, b.n AS m FROM CDE.t a JOIN main.T b ON a.n > b.n"), [r#"{"n":2,"m":1}"#]);
 }
 
 #[test]

@@ -133,7 +133,7 @@ fn columns_of_one_name_are_told_apart_and_nameless_ones_called_as_typed() {
     let site = mixed();
     let sql =
         "SELECT a.id, b.id, a.id + b.id, count(*) FROM T a JOIN T b ON a.id = b.id - 1 WHERE a.id = 1 GROUP BY 1, 2, 3";
-    assert_eq!(site.rows(sql), [r#"{"a.id + b.id":3,"count(*)":1,"id":1,"id_2":2}"#]);
+    assert_eq!(site.rows(sql), [r#"{"id":1,"id_2":2,"a.id + b.id":3,"count(*)":1}"#]);
     assert_eq!(site.rows("SELECT level FROM T WHERE id = 5"), [r#"{"level":null}"#]);
     let (_, out, _) = site.holdfast(&["search", "SELECT array_agg(id) AS ids FROM T WHERE id = 5", "--format", "csv"]);
     assert_eq!(out, "ids\n[5]\n");
