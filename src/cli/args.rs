@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use super::detect::SourceCommand;
 use super::help;
 use super::policy::PolicyCommand;
 use super::restore::Compress;
@@ -121,6 +122,9 @@ pub enum Command {
     /// See what a policy edit would do; read and write Azure's retention settings
     #[command(subcommand, after_long_help = help::POLICY)]
     Policy(PolicyCommand),
+    /// Find out what a folder or bucket holds, and what to write into the settings
+    #[command(subcommand, after_long_help = help::SOURCE)]
+    Source(SourceCommand),
     /// See all of it on sample logs, in a folder of its own
     #[command(after_long_help = help::DEMO)]
     Demo(DemoArgs),

@@ -265,6 +265,24 @@ After a better rule: another time_column, a wider late_window, more memory. What
 Exit codes: 0 done · 1 failed · 2 usage · 3 done, some objects failed · 4 needs a decision · 5 damage found · 75 another \
 run holds the lease.";
 
+pub const SOURCE: &str = "\
+Examples:
+  holdfast source detect /var/log/landing
+  holdfast source detect s3://logs/landing
+
+Exit codes: 0 proposed · 1 failed · 2 usage, or no known layout fits.";
+
+pub const SOURCE_DETECT: &str = "\
+Examples:
+  holdfast source detect /var/log/landing
+  holdfast source detect s3://logs/landing > proposal.toml
+  holdfast source detect az://insights-logs --format json
+
+Lists what is there, reads the first bytes of an object of each table, and writes nothing. Of an object store, region, \
+endpoint and credentials come from the environment. What it proposes keeps all for ever: say how long in `retain`.
+
+Exit codes: 0 proposed · 1 failed · 2 usage, or no known layout fits.";
+
 pub const POLICY: &str = "\
 Examples:
   holdfast policy diff main:policies policies --inventory inventory.json

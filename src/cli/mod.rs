@@ -7,6 +7,7 @@ mod by_hand;
 mod certificate;
 mod check;
 mod demo;
+mod detect;
 mod ledger;
 mod logging;
 mod nights;
@@ -95,6 +96,7 @@ fn dispatch(args: &Args, output: &mut Output) -> Result<u8> {
         Command::Ledger(command) => ledger::ledger(args, command, output),
         Command::Quarantine(command) => quarantine::quarantine(args, command, output),
         Command::Policy(command) => policy::policy(args, command, output),
+        Command::Source(command) => detect::source(command, output),
         Command::Demo(demo) => demo::demo(args, demo, output),
         Command::Man(man) => reference::man(args, man, output),
         Command::Completions { shell } => reference::completions(*shell, output),

@@ -8,6 +8,7 @@ use super::open::House;
 use super::output::{Output, count, number, size};
 use super::table::aligned;
 use super::why::{ago, labelled, looked};
+use crate::clock::Clock;
 use crate::error::Result;
 use crate::explain::{Amount, Ended, Finding, Grace, Overdue, Runs, Status, WaitingApproval, status as gather};
 use crate::ledger::{Keeping, holder};
@@ -18,7 +19,7 @@ use crate::storage::Missing;
 pub fn status(args: &Args, status: &StatusArgs, output: &mut Output) -> Result<u8> {
     let house = House::open(args, output)?;
     let (_context, looked) = looked(&house, status.as_of)?;
-    let lease = holder(&house.ledger(Missing::Refuse)?)?;
+    let lease = holder(&house.ledger(Missing::Refuse)?, house.clock.now())?;
     let status = gather(&looked, lease, &house.fires()?)?;
     if output.is_json() {
         output.json(&status)?;

@@ -10,11 +10,7 @@ use super::Permit;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{ObjectId, State, Subject, attachment_path};
 use crate::source::{aside_path, hash_prefix};
-use crate::storage::probe::{ConditionalDelete, probe_deletes};
 use crate::storage::{Exact, Store, Version};
-
-/// Names the objects that try a source's conditional deletes.
-const PROBE: &str = "clearing";
 
 /// What became of one subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,8 +119,9 @@ fn clear_raw(store: &Store, path: &str, size: u64, sha256: &str, etag: Option<&s
 
 const CHANGED: &str = "its bytes changed since it was read; the next run reads it again";
 
-/// On an object store: looks once more, and deletes only what it saw then. Where the store knows no such condition, what
-/// is written in the milliseconds between the look and the deletion would go with it: that is what `settle` is for.
+/// On an object store: looks once more, and deletes only what it saw then. Where the store knows no such condition, or
+/// refuses even one that holds, what is written in the milliseconds between the look and the deletion would go with it: that
+/// is what `settle` is for.
 fn clear_at_once(store: &Store, path: &Path, size: u64, sha256: &str, etag: Option<&str>) -> Result<Erased> {
     let Some(meta) = store.head(path)? else { return Ok(Erased::Missing) };
     // An object store's etag stands for one content; a new one may stand for the same.
@@ -133,16 +130,18 @@ fn clear_at_once(store: &Store, path: &Path, size: u64, sha256: &str, etag: Opti
     if meta.size != size || !(known || same()?) {
         return Ok(Erased::Kept(CHANGED.into()));
     }
-    let exact = store.deletes_exactly().unwrap_or_else(|| probe_deletes(store, PROBE) == ConditionalDelete::Kept);
-    if !exact {
-        return delete(store, path);
+    let mut answer = store.delete_exact(path, &meta);
+    let there = store.head(path)?;
+    let unchanged = there.as_ref().is_some_and(|there| there.e_tag == meta.e_tag && there.version == meta.version);
+    if unchanged && matches!(answer, Ok(Exact::Unknown | Exact::Changed)) {
+        let deleted = store.wait(store.inner().delete(path));
+        answer = deleted.map(|()| Exact::Deleted).map_err(|source| store.failed("deleting", path, source));
     }
-    let answer = store.delete_exact(path, &meta);
     match (store.head(path)?, answer) {
         (None, _) => forget_version(store, path, &meta).map(|()| Erased::Destroyed),
-        (Some(_), Ok(Exact::Changed)) => Ok(Erased::Kept(CHANGED.into())),
-        // It went, and the collector wrote anew.
+        // It went, and the collector wrote anew; or the collector was quicker.
         (Some(there), Ok(Exact::Deleted | Exact::Missing)) if there.e_tag != meta.e_tag => Ok(Erased::Destroyed),
+        (Some(there), Ok(_)) if there.e_tag != meta.e_tag => Ok(Erased::Kept(CHANGED.into())),
         (Some(_), Ok(answer)) => Err(Error::new(
             Kind::Store,
             format!("deleting {}", store.describe(path)),

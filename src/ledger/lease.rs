@@ -7,6 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::remote_lease;
+use jiff::Timestamp;
+
 use crate::error::{Error, Kind, Result};
 use crate::storage::Store;
 
@@ -66,11 +68,11 @@ const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Who holds the lease now: the text of its holder, which may be empty. None: nobody. On a local disk it is found by
-/// trying the lock, which is given back at once.
-pub fn holder(ledger: &Store) -> Result<Option<String>> {
+/// trying the lock, which is given back at once; elsewhere by when it was renewed, as the host's clock has it.
+pub fn holder(ledger: &Store, now: Timestamp) -> Result<Option<String>> {
     match ledger.local_folder() {
         Some(folder) => local_holder(&folder),
-        None => remote_lease::holder(ledger),
+        None => remote_lease::holder(ledger, now),
     }
 }
 

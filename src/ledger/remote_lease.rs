@@ -129,7 +129,7 @@ impl Held {
         if let Some((text, version)) = &there
             && let Some(other) = holder_of(text)
         {
-            let watched = match is_silent(store, &path, &term)? {
+            let watched = match is_silent(store, &path, term.length, term.clock.now())? {
                 false => Some(other),
                 true => watch(store, &path, version, &term)?,
             };
@@ -230,9 +230,15 @@ impl Held {
     }
 }
 
-/// Who holds the lease now, as far as its note says. None: nobody.
-pub(super) fn holder(store: &Store) -> Result<Option<String>> {
-    Ok(store.get(&Path::from(NAME))?.and_then(|there| holder_of(&there)))
+/// Who holds the lease at `now`, by the host's clock: as its note says, if it was renewed lately. None: nobody.
+pub(super) fn holder(store: &Store, now: Timestamp) -> Result<Option<String>> {
+    let path = Path::from(NAME);
+    let Some(text) = store.get(&path)? else { return Ok(None) };
+    let term = serde_json::from_slice::<Note>(&text).map_or(0, |note| note.term_seconds);
+    match is_silent(store, &path, Duration::from_secs(term), now)? {
+        true => Ok(None),
+        false => Ok(holder_of(&text)),
+    }
 }
 
 /// The holder that a note names. What cannot be read is taken for held: it ends like any other that is silent.
@@ -244,11 +250,11 @@ fn holder_of(text: &[u8]) -> Option<String> {
 }
 
 /// Whether its holder seems to be gone: only a reason to watch.
-fn is_silent(store: &Store, path: &Path, term: &Term) -> Result<bool> {
+fn is_silent(store: &Store, path: &Path, term: Duration, now: Timestamp) -> Result<bool> {
     let Some(meta) = store.head(path)? else { return Ok(true) };
     let modified = Timestamp::from_second(meta.last_modified.timestamp()).unwrap_or(Timestamp::MAX);
-    let since = term.clock.now().duration_since(modified);
-    Ok(since >= jiff::SignedDuration::try_from(term.length * SILENT_TERMS).unwrap_or(jiff::SignedDuration::MAX))
+    let silent = jiff::SignedDuration::try_from(term.saturating_mul(SILENT_TERMS)).unwrap_or(jiff::SignedDuration::MAX);
+    Ok(now.duration_since(modified) >= silent)
 }
 
 /// Watches the note for a full term. None: it did not change; else its holder, who lives.

@@ -3,6 +3,8 @@
 //! One block serves whatever lies below its URL: archive, ledger, sources. The block with the longest URL wins. Credentials
 //! are no options: they come from the environment or the platform's identity.
 
+use std::ops::Range;
+
 use serde::Serialize;
 use url::Url;
 
@@ -64,16 +66,16 @@ pub(super) fn read_store(mut table: TableReader<'_>, base: &std::path::Path) -> 
     let allow_http = table.boolean("allow_http");
     let notes = table.notes();
     let scheme = url.as_ref().map(|url| url.value.scheme().to_owned());
-    let only = |is: bool, key: &str, span: Option<std::ops::Range<usize>>, of: &[&str]| {
-        let (Some(scheme), Some(span), true) = (&scheme, span, is) else { return };
-        if !of.contains(&scheme.as_str()) {
+    let only = |key: &str, span: Option<Range<usize>>, of: &str| {
+        let (Some(scheme), Some(span)) = (&scheme, span) else { return };
+        if scheme != of {
             let problem = Problem::new(format!("a {scheme}:// store has no `{key}`"), "not of this store");
-            notes.add(span, problem.with_hint(format!("`{key}` is of {}", of.join(" and "))));
+            notes.add(span, problem.with_hint(format!("`{key}` is of {of}://")));
         }
     };
-    only(region.is_some(), "region", region.as_ref().map(|it| it.span.clone()), &["s3"]);
-    only(path_style.is_some(), "path_style", path_style.as_ref().map(|it| it.span.clone()), &["s3"]);
-    only(account.is_some(), "account", account.as_ref().map(|it| it.span.clone()), &["az"]);
+    only("region", region.as_ref().map(|it| it.span.clone()), "s3");
+    only("path_style", path_style.as_ref().map(|it| it.span.clone()), "s3");
+    only("account", account.as_ref().map(|it| it.span.clone()), "az");
     let allow_http = allow_http.is_some_and(|allow| allow.value);
     if let Some(endpoint) = endpoint.as_ref().filter(|endpoint| endpoint.value.scheme() == "http" && !allow_http) {
         let problem = Problem::new("an endpoint without TLS", "http");

@@ -56,6 +56,16 @@ pub fn unpack_held(bytes: &Bytes, most: usize) -> io::Result<Option<Bytes>> {
     Ok((unpacked.len() <= most).then(|| unpacked.into()))
 }
 
+/// The first bytes of an object's content, unpacked, from the first of its bytes: what can be had of them, `most` at most.
+pub fn first_unpacked(bytes: &[u8], most: usize) -> Vec<u8> {
+    let mut first = Vec::new();
+    if let Ok(decoder) = Decoder::open(bytes) {
+        // It breaks off where the bytes do.
+        drop(decoder.take(most as u64).read_to_end(&mut first));
+    }
+    first
+}
+
 /// Unpacks gzip of one member, several times as fast as a stream. `None`: it may be something else, or damaged.
 fn gunzip_at_once(bytes: &[u8], most: usize) -> Option<Bytes> {
     // The library stops after the first member without a word: there must be no second, and the end must be this one's.

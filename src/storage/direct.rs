@@ -76,7 +76,9 @@ impl Direct {
         let answer = self.send(Method::DELETE, url, &[condition], Bytes::new()).await?;
         match answer.status {
             status if status.is_success() => Ok(Exact::Deleted),
-            StatusCode::PRECONDITION_FAILED | StatusCode::CONFLICT => Ok(Exact::Changed),
+            StatusCode::PRECONDITION_FAILED => Ok(Exact::Changed),
+            // S3: somebody writes it just now. Azure: it has snapshots, say.
+            StatusCode::CONFLICT if matches!(self.cloud, Cloud::S3 { .. }) => Ok(Exact::Changed),
             StatusCode::NOT_FOUND => Ok(Exact::Missing),
             StatusCode::NOT_IMPLEMENTED => Ok(Exact::Unknown),
             _ => Err(refused("deleting", path, &answer)),

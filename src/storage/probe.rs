@@ -47,6 +47,8 @@ pub enum ConditionalDelete {
     Ignored,
     /// The store knows no such request, or refuses it even if the condition holds.
     Refused,
+    /// Nothing may be written there.
+    Untried,
     /// By renaming: a local disk.
     NotNeeded,
 }
@@ -58,6 +60,10 @@ impl fmt::Display for ConditionalDelete {
             ConditionalDelete::Ignored | ConditionalDelete::Refused => {
                 "no delete under a condition: a raw object that changes between the last look and its deletion, some \
                  milliseconds, would be lost; `settle` leaves alone what still changes"
+            }
+            ConditionalDelete::Untried => {
+                "whether a delete holds to its condition cannot be tried without the right to write below \
+                 .holdfast-probe/; it is sent with it all the same"
             }
             ConditionalDelete::NotNeeded => "raw objects are moved aside and looked at again before they go",
         })
@@ -78,24 +84,15 @@ pub fn probe(store: &Store, id: &str) -> Result<Probed> {
     Ok(probed)
 }
 
-/// Whether deletes hold to their condition, and nothing else: what a source is asked before its first clearing. Where this
-/// may not be tried, since nothing may be written there, they are taken not to.
+/// Whether deletes hold to their condition, and nothing else: for a source, where often nothing may be written, so that it
+/// cannot be tried.
 pub fn probe_deletes(store: &Store, id: &str) -> ConditionalDelete {
-    if !store.has_conditional_deletes() {
-        store.found_exact(false);
-        return ConditionalDelete::Refused;
-    }
     let probe = Probe { store, folder: Path::from(FOLDER).join(id) };
     let tried = probe.sweep().and_then(|()| probe.deletes());
-    let found = match tried.and_then(|found| probe.sweep().map(|()| found)) {
-        Ok(found) => found,
-        Err(error) => {
-            tracing::warn!(%error, "conditional deletes could not be tried in {}", store.url());
-            ConditionalDelete::Refused
-        }
-    };
-    store.found_exact(found == ConditionalDelete::Kept);
-    found
+    tried.and_then(|found| probe.sweep().map(|()| found)).unwrap_or_else(|error| {
+        tracing::warn!(%error, "conditional deletes could not be tried in {}", store.url());
+        ConditionalDelete::Untried
+    })
 }
 
 struct Probe<'a> {
@@ -113,7 +110,6 @@ impl Probe<'_> {
         }
         self.listed_and_read()?;
         let deletes = if is_local { ConditionalDelete::NotNeeded } else { self.deletes()? };
-        self.store.found_exact(deletes == ConditionalDelete::Kept);
         self.deletes_delete()?;
         Ok(Probed { updates: !is_local, deletes })
     }

@@ -49,8 +49,6 @@ pub struct Store {
     runtime: Handle,
     sweep: Option<Sweep>,
     cloud: Option<Arc<Beside>>,
-    /// Whether a delete holds to its condition, once that was tried.
-    exact: Arc<OnceLock<bool>>,
     versioned: Arc<OnceLock<bool>>,
 }
 
@@ -69,7 +67,7 @@ type Sweep = Arc<dyn Fn() -> io::Result<usize> + Send + Sync>;
 
 impl Store {
     pub fn new(url: Url, inner: Arc<dyn ObjectStore>, runtime: Handle) -> Self {
-        Store { url, inner, runtime, sweep: None, cloud: None, exact: Arc::default(), versioned: Arc::default() }
+        Store { url, inner, runtime, sweep: None, cloud: None, versioned: Arc::default() }
     }
 
     /// The same store with the requests that only a cloud's has.
@@ -92,22 +90,6 @@ impl Store {
     /// Requests so far; none: a store that nobody counts.
     pub fn requests(&self) -> Option<Requests> {
         self.cloud.as_ref().map(|cloud| cloud.traffic.requests())
-    }
-
-    /// Whether deletes hold to their condition: what [`super::probe`] found. None: not tried yet, or nothing to try.
-    pub fn deletes_exactly(&self) -> Option<bool> {
-        self.exact.get().copied()
-    }
-
-    /// Notes what was found of conditional deletes.
-    pub(super) fn found_exact(&self, holds: bool) {
-        // Tried twice at once: both found the same.
-        let _ = self.exact.set(holds);
-    }
-
-    /// Whether a delete can be sent with a condition at all.
-    pub(super) fn has_conditional_deletes(&self) -> bool {
-        self.cloud.is_some()
     }
 
     /// Deletes the object only if it is still what `meta` tells of. `Ok(Exact::Unknown)`: this store cannot.

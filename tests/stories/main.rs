@@ -35,6 +35,7 @@ mod consent;
 mod crash;
 mod damage;
 mod dates;
+mod detect;
 mod docs;
 mod drawn;
 mod expiry;

@@ -13,6 +13,7 @@ use super::args::{Args, Format, ReportArgs};
 use super::open::House;
 use super::output::Output;
 use super::why::{looked, unsettled};
+use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::explain::{past, status as stand};
 use crate::ledger::holder;
@@ -53,7 +54,7 @@ pub fn report(args: &Args, options: &ReportArgs, output: &mut Output) -> Result<
 fn read(args: &Args, options: &ReportArgs, output: &mut Output) -> Result<Report> {
     let house = House::open(args, output)?;
     let (context, looked) = looked(&house, options.as_of)?;
-    let lease = holder(&house.ledger(Missing::Refuse)?)?;
+    let lease = holder(&house.ledger(Missing::Refuse)?, house.clock.now())?;
     let status = stand(&looked, lease, &house.fires()?)?;
     let past = past(&looked.chain)?;
     let (mut hours, mut failures) = (BTreeMap::new(), Vec::new());

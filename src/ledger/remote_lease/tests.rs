@@ -58,6 +58,19 @@ impl House {
     }
 }
 
+/// Who holds it by a clock that agrees with the store's.
+fn holder(store: &Store) -> Result<Option<String>> {
+    super::holder(store, "2000-01-01T00:00:00Z".parse().unwrap())
+}
+
+#[test]
+fn a_holder_that_fell_silent_is_not_told_as_running() {
+    let house = House::new();
+    let _mine = house.take("me").unwrap();
+    assert_eq!(holder(&house.store).unwrap().as_deref(), Some("me"));
+    assert_eq!(super::holder(&house.store, house.hands.now()).unwrap(), None, "long after its last beat");
+}
+
 #[test]
 fn one_holds_it_and_gives_it_back() {
     let house = House::new();
@@ -129,7 +142,7 @@ fn of_two_that_come_at_once_one_gets_it() {
                             &format!("{number}"),
                             Term {
                                 // They do not watch: a living holder.
-                                length: Duration::from_secs(u64::from(u32::MAX)) * 4,
+                                length: Duration::from_secs(u64::from(u32::MAX) * 4),
                                 clock: house.hands.clone(),
                                 pause: Arc::new(|_| {}),
                             },
