@@ -113,7 +113,8 @@ fn text(proposal: &Proposal) -> String {
     }
     text += "\n# into a file of the policy folder; `retain` is yours to decide: until then all is kept\nversion = 1\n";
     for table in tables {
-        text += &format!("\n# {}\n[[table]]\nname   = {:?}\nretain = \"forever\"\n", told(table), table.name);
+        text += &format!("\n# {}\n[[table]]\nname        = {:?}\n", told(table), table.name);
+        text += "retain      = \"forever\"\n";
         if let Some(time) = proposal.time_column.filter(|time| *time != "TimeGenerated") {
             text += &format!("time_column = {time:?}\n");
         }
@@ -127,7 +128,8 @@ fn told(table: &DetectedTable) -> String {
         (Some(first), Some(last)) => {
             let day = |at: jiff::Timestamp| at.to_zoned(TimeZone::UTC).date();
             let last = last.checked_sub(jiff::SignedDuration::from_nanos(1)).unwrap_or(last);
-            format!("{held}, {} to {}", day(first), day(last))
+            let (first, last) = (day(first), day(last));
+            if first == last { format!("{held}, of {first}") } else { format!("{held}, {first} to {last}") }
         }
         _ => held,
     }

@@ -77,7 +77,7 @@ pub fn detect(listed: &[ObjectMeta]) -> Option<Detected> {
     let visible: Vec<&ObjectMeta> =
         listed.iter().filter(|meta| !meta.location.parts().any(|part| part.as_ref().starts_with('.'))).collect();
     let found = TRIED.iter().filter_map(|text| seen(text, &visible));
-    found.filter(|found| fits(found)).max_by(|one, other| {
+    found.filter(fits).max_by(|one, other| {
         // The first of equals.
         share(one).cmp(&share(other)).then_with(|| rank(&other.layout).cmp(&rank(&one.layout)))
     })

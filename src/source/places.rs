@@ -1,7 +1,7 @@
 //! A raw object as a file that is read at any place, for the forms whose beginning does not tell where all else is.
 //!
 //! Invariants: every byte is of the version that was listed, else it is an error; a store without versions is asked once
-//! more at the end ([`Places::check_unchanged`]). Memory: [`PIECES`] pieces of [`PIECE_BYTES`], whatever the object's size
+//! more at the end (`check_unchanged`). Memory: [`PIECES`] pieces of [`PIECE_BYTES`], whatever the object's size
 //! (I11).
 
 use std::collections::VecDeque;
