@@ -16,8 +16,8 @@ use futures::stream::{self, BoxStream};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
-    OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult,
-    RenameOptions, Result, coalesce_ranges,
+    OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions,
+    PutPayload, PutResult, RenameOptions, Result, UpdateVersion, coalesce_ranges,
 };
 
 /// So often a listing goes on after an answer that broke off.
@@ -73,6 +73,11 @@ impl Listing {
     }
 }
 
+/// An etag without its quotes, if it has them.
+fn unquoted(tag: &str) -> Option<&str> {
+    tag.strip_prefix('"')?.strip_suffix('"')
+}
+
 impl Patient {
     /// What was asked for, to its last byte.
     async fn whole(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -109,8 +114,23 @@ impl ObjectStore for Patient {
         self.0.list_with_delimiter(prefix).await
     }
 
+    /// Some servers compare an etag with the quotes that it came in (Ceph), and so refuse an update of the very version that
+    /// is there: that one is sent again without them. The condition stays the same.
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        self.0.put_opts(location, payload, options).await
+        let bare = match &options.mode {
+            PutMode::Update(UpdateVersion { e_tag: Some(tag), version }) => unquoted(tag)
+                .map(|bare| (tag.clone(), UpdateVersion { e_tag: Some(bare.to_owned()), version: version.clone() })),
+            _ => None,
+        };
+        let answer = self.0.put_opts(location, payload.clone(), options.clone()).await;
+        let (Some((tag, bare)), Err(Error::Precondition { .. })) = (bare, &answer) else { return answer };
+        match self.0.head(location).await {
+            Ok(meta) if meta.e_tag == Some(tag) => {
+                let options = PutOptions { mode: PutMode::Update(bare), ..options };
+                self.0.put_opts(location, payload, options).await
+            }
+            _ => answer,
+        }
     }
 
     async fn put_multipart_opts(
@@ -193,6 +213,7 @@ mod tests {
         }
 
         async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+            // Compared with its quotes: never the same.
             self.0.put_opts(location, payload, options).await
         }
 
@@ -205,7 +226,9 @@ mod tests {
         }
 
         async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-            self.0.get_opts(location, options).await
+            let mut found = self.0.get_opts(location, options).await?;
+            found.meta.e_tag = found.meta.e_tag.map(|tag| format!("\"{tag}\""));
+            Ok(found)
         }
 
         fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
@@ -231,5 +254,19 @@ mod tests {
         };
         assert_eq!(listed(patient.list(None)), names);
         assert_eq!(listed(patient.list_with_offset(None, &Path::from("b"))), names[2..]);
+    }
+    #[test]
+    fn an_update_of_what_is_there_passes_with_or_without_quotes_and_a_stale_one_does_not() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let (path, patient) = (Path::from("a"), Patient(Arc::new(Careless(InMemory::new()))));
+        let update = |tag: Option<String>| {
+            let mode = PutMode::Update(UpdateVersion { e_tag: tag, version: None });
+            runtime.block_on(patient.put_opts(&path, PutPayload::from_static(b"new"), mode.into()))
+        };
+        runtime.block_on(patient.put(&path, PutPayload::from_static(b"old"))).unwrap();
+        let quoted = runtime.block_on(patient.head(&path)).unwrap().e_tag;
+        assert!(quoted.as_deref().is_some_and(|tag| tag.starts_with('"')));
+        update(quoted.clone()).unwrap();
+        assert!(matches!(update(quoted), Err(Error::Precondition { .. })), "stale by now");
     }
 }
