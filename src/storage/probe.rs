@@ -117,7 +117,9 @@ impl Probe<'_> {
     /// The same create twice: the second must be refused, and the first one's bytes stay.
     fn create_twice(&self) -> Result<()> {
         let path = self.folder.clone().join("create");
-        self.write(&path, b"first", None)?;
+        if !self.store.put(&path, Bytes::from_static(b"first"), super::store::Put::Create)? {
+            return Err(self.broken("creating an object for the first time", "it was said to be there already"));
+        }
         self.refuses("creating the same object twice", &path, b"first", b"second", PutMode::Create)
     }
 
@@ -303,6 +305,17 @@ mod tests {
         let probed = probe(&store, "a").unwrap();
         assert_eq!(probed, Probed { updates: true, deletes: ConditionalDelete::Refused });
         assert!(store.list(None).unwrap().is_empty(), "its own objects are gone, and a killed probe's too");
+    }
+
+    #[test]
+    fn a_local_disk_is_trusted_without_updates() {
+        let (runtime, folder) = (Runtime::new().unwrap(), tempfile::tempdir().unwrap());
+        let url = Url::from_directory_path(folder.path()).unwrap();
+        let options = crate::settings::StoreOptions::default();
+        let store = crate::storage::open(&url, &options, crate::storage::Missing::Refuse, runtime.handle()).unwrap();
+        let probed = probe(&store, "a").unwrap();
+        assert_eq!(probed, Probed { updates: false, deletes: ConditionalDelete::NotNeeded });
+        assert!(store.list(None).unwrap().is_empty());
     }
 
     /// What a careless server does.

@@ -21,11 +21,11 @@ const CAUSES: &[(&[&str], &str)] = &[
         "there is no such bucket or container: check the URL, its region and its account; Holdfast makes none by itself",
     ),
     (
-        &["AccessDenied", "AuthorizationPermissionMismatch", "AuthorizationFailure", "Forbidden", "403"],
+        &["AccessDenied", "AuthorizationPermissionMismatch", "AuthorizationFailure", "Forbidden"],
         "these credentials may not do that there: docs/OPERATIONS.md lists the rights that Holdfast needs, by prefix",
     ),
     (
-        &["SlowDown", "ServerBusy", "TooManyRequests", "429"],
+        &["SlowDown", "ServerBusy", "TooManyRequests", "Too Many Requests"],
         "the store asked to slow down until we gave up: run again later, or with less memory, which asks for less at once",
     ),
     (
@@ -79,6 +79,8 @@ mod tests {
             assert!(hint.contains(way), "{answer}: {hint}");
         }
         assert_eq!(hint(&generic("something else")), None);
+        // The number of a port or a path is no status.
+        assert_eq!(hint(&generic("GET http://127.0.0.1:40373/b/429/403.json: half an answer")), None);
     }
 
     #[test]
